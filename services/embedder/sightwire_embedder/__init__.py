@@ -1,0 +1,1 @@
+"""Detects objects and embeds images and texts, from the bus and over gRPC."""

@@ -1,0 +1,1 @@
+"""The only writer of indexes: segments, commits and merges."""

@@ -1,0 +1,1 @@
+"""Read-only search replicas with hot reload."""
