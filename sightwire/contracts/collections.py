@@ -1,0 +1,199 @@
+"""What a collection is: its vector fields, its metadata schema, its index parameters."""
+
+import math
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from sightwire.contracts.names import EXTERNAL_SPACE, CollectionName, FieldName, SpaceName
+from sightwire.errors import InvalidInputError
+
+
+class Metric(StrEnum):
+    """How two vectors of a field are compared. Scores are always higher for closer vectors."""
+
+    COSINE = "cosine"
+    DOT = "dot"
+    L2 = "l2"
+
+
+class VectorSource(StrEnum):
+    """What the platform embeds into a field; `user` means that the vectors come with the items."""
+
+    IMAGE = "image"
+    OBJECT = "object"
+    TEXT = "text"
+    USER = "user"
+
+
+class VectorField(BaseModel):
+    """A named set of vectors: one per item, or one per object for `object`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: VectorSource = VectorSource.USER
+    dimension: Annotated[int, Field(ge=1, le=4096)] | None = Field(
+        default=None,
+        description="Numbers per vector; required for `user`, taken from the model bundle otherwise",
+    )
+    metric: Metric = Metric.COSINE
+
+    @model_validator(mode="after")
+    def _user_fields_have_a_dimension(self) -> Self:
+        if self.source is VectorSource.USER and self.dimension is None:
+            raise ValueError("a field of source 'user' needs a 'dimension'")
+        return self
+
+
+class MetadataType(StrEnum):
+    """Type of a metadata column."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    FLOAT = "float"
+    BOOLEAN = "boolean"
+    DATETIME = "datetime"
+    STRING_LIST = "string_list"
+
+
+class MetadataField(BaseModel):
+    """A metadata key that filters can use."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: MetadataType
+    required: bool = False
+
+
+class IndexParameters(BaseModel):
+    """Parameters of the graph index (HNSW; Malkov and Yashunin, arXiv 1603.09320) that merged segments get."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    m: Annotated[int, Field(ge=4, le=96)] = 16
+    ef_construction: Annotated[int, Field(ge=16, le=2000)] = 128
+    ef_search: Annotated[int, Field(ge=8, le=4096)] = 64
+
+
+def _default_fields() -> dict[str, VectorField]:
+    return {
+        source.value: VectorField(source=source)
+        for source in (VectorSource.IMAGE, VectorSource.OBJECT, VectorSource.TEXT)
+    }
+
+
+class CollectionSpec(BaseModel):
+    """What a user asks for when creating a collection."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: CollectionName
+    description: str = ""
+    fields: dict[FieldName, VectorField] = Field(default_factory=_default_fields, min_length=1, max_length=16)
+    metadata: dict[FieldName, MetadataField] = Field(default_factory=dict, max_length=64)
+    #: What happens to metadata keys outside the schema: refused, or stored and returned but not filterable.
+    undeclared_metadata: Literal["refuse", "store"] = "store"
+    index: IndexParameters = IndexParameters()
+
+    @property
+    def embeds(self) -> bool:
+        """Whether any field is embedded by the platform."""
+        return any(field.source is not VectorSource.USER for field in self.fields.values())
+
+    def field_names(self, *sources: VectorSource) -> list[str]:
+        """Names of the fields with one of `sources`, in order of definition."""
+        return [name for name, field in self.fields.items() if field.source in sources]
+
+
+class CollectionRecord(BaseModel):
+    """A collection as the registry holds it: dimensions resolved, with the incarnation and the live generation."""
+
+    model_config = ConfigDict(frozen=True)
+
+    spec: CollectionSpec
+    #: Changes when a deleted name is created again, so that nothing of the old one is ever seen.
+    uid: str
+    created_at: AwareDatetime
+    #: Space of the platform's vectors, `external` when all are the user's.
+    space: SpaceName = EXTERNAL_SPACE
+    #: Live generation.
+    generation: str
+    #: Class names of the bundle's detector, by class id.
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def index_prefix(self) -> str:
+        """Folder of this incarnation in the blob store."""
+        return f"indexes/{self.spec.name}-{self.uid}"
+
+    def dimension(self, field: str) -> int:
+        """Dimension of a vector field; fields are resolved when the record is made."""
+        dimension = self.spec.fields[field].dimension
+        assert dimension is not None, f"field {field!r} of {self.name!r} was registered without a dimension"
+        return dimension
+
+
+_METADATA_ADAPTERS: dict[MetadataType, TypeAdapter[object]] = {
+    MetadataType.STRING: TypeAdapter(Annotated[str, Field(strict=True)]),
+    MetadataType.INTEGER: TypeAdapter(Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]),
+    MetadataType.FLOAT: TypeAdapter(Annotated[float, Field(allow_inf_nan=False)]),
+    MetadataType.BOOLEAN: TypeAdapter(Annotated[bool, Field(strict=True)]),
+    MetadataType.DATETIME: TypeAdapter(AwareDatetime),
+    MetadataType.STRING_LIST: TypeAdapter(list[Annotated[str, Field(strict=True)]]),
+}
+
+
+def metadata_value(field: str, kind: MetadataType, value: object) -> object:
+    """`value` as the Python type of `kind` (datetime values become aware `datetime`).
+
+    Raises:
+        InvalidInputError: `value` is of another type.
+    """
+    try:
+        return _METADATA_ADAPTERS[kind].validate_python(value)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise InvalidInputError(f"metadata field {field!r} expects {kind.value}, got {value!r}: {reason}") from None
+
+
+def checked_metadata(spec: CollectionSpec, metadata: dict[str, object]) -> dict[str, object]:
+    """`metadata` as it is stored: declared keys checked against the schema, datetimes as RFC 3339 strings.
+
+    Raises:
+        InvalidInputError: a declared key has the wrong type, a required one is missing, an undeclared one is refused.
+    """
+    stored: dict[str, object] = {}
+    for name, value in metadata.items():
+        declared = spec.metadata.get(name)
+        if declared is None:
+            if spec.undeclared_metadata == "refuse":
+                known = ", ".join(sorted(spec.metadata)) or "none"
+                raise InvalidInputError(
+                    f"metadata field {name!r} is not in the schema of collection {spec.name!r} (declared: {known})"
+                )
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InvalidInputError(f"metadata field {name!r} must be finite, got {value!r}")
+            stored[name] = value
+            continue
+        if value is None and not declared.required:
+            continue
+        typed = metadata_value(name, declared.type, value)
+        stored[name] = typed.isoformat() if isinstance(typed, datetime) else typed
+    missing = [name for name, field in spec.metadata.items() if field.required and name not in stored]
+    if missing:
+        raise InvalidInputError(f"collection {spec.name!r} requires the metadata field(s) {', '.join(sorted(missing))}")
+    return stored

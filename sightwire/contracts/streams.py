@@ -1,0 +1,88 @@
+"""Streams and key-value buckets of the platform, as data. `sightwire.bus.topology` creates them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+GIBIBYTE: Final = 1024**3
+MEBIBYTE: Final = 1024**2
+DAY: Final = 24 * 3600.0
+
+
+class Retention(StrEnum):
+    """What removes a message: an acknowledgement (`work_queue`) or the stream's limits."""
+
+    WORK_QUEUE = "workqueue"
+    LIMITS = "limits"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamDefinition:
+    """A JetStream stream; sizes in bytes, ages in seconds, 0 for no limit."""
+
+    name: str
+    subjects: tuple[str, ...]
+    retention: Retention
+    description: str
+    max_bytes: int = 0
+    max_age: float = 0.0
+    max_messages_per_subject: int = 0
+    max_message_bytes: int = 8 * MEBIBYTE
+    #: Refuse new messages when full instead of dropping the oldest.
+    refuse_when_full: bool = False
+    #: Window in which a repeated `Nats-Msg-Id` is recognised.
+    duplicate_window: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class BucketDefinition:
+    """A JetStream key-value bucket; `ttl` in seconds, 0 for ever."""
+
+    name: str
+    description: str
+    ttl: float = 0.0
+    history: int = 1
+
+
+INGEST = StreamDefinition(
+    name="INGEST",
+    subjects=("ingest.*",),
+    retention=Retention.WORK_QUEUE,
+    description="Items on their way in; a message leaves when the embedder has stored its result",
+    max_bytes=16 * GIBIBYTE,
+    refuse_when_full=True,
+)
+EMBEDDED = StreamDefinition(
+    name="EMBEDDED",
+    subjects=("embedded.*.*",),
+    retention=Retention.LIMITS,
+    description="Items with their vectors: the indexer's write-ahead log",
+    max_bytes=32 * GIBIBYTE,
+    max_age=7 * DAY,
+)
+INDEX = StreamDefinition(
+    name="INDEX",
+    subjects=("index.>",),
+    retention=Retention.LIMITS,
+    description="What became of indexes: the last event of each kind and collection",
+    max_messages_per_subject=1,
+)
+DEAD_LETTERS = StreamDefinition(
+    name="DLQ",
+    subjects=("dlq.>",),
+    retention=Retention.LIMITS,
+    description="Messages that can never be processed, each with its reason",
+    max_bytes=4 * GIBIBYTE,
+)
+
+STREAMS: Final = (INGEST, EMBEDDED, INDEX, DEAD_LETTERS)
+
+COLLECTIONS = BucketDefinition("collections", "Collection records: specification, uid, live generation")
+ITEM_STATUS = BucketDefinition("item_status", "How far each item has come")
+LEASES = BucketDefinition("leases", "Who owns what, renewed while its owner lives", ttl=10.0)
+SEARCHERS = BucketDefinition("searchers", "Live searchers and the manifest versions they have loaded", ttl=10.0)
+
+BUCKETS: Final = (COLLECTIONS, ITEM_STATUS, LEASES, SEARCHERS)
+
+#: Durable consumer of all embedders on INGEST.
+EMBEDDER_CONSUMER: Final = "embedder"

@@ -1,0 +1,47 @@
+"""Subjects of the bus. Nothing else in the code base spells a subject."""
+
+from sightwire.contracts.names import key_token
+
+INGEST_ALL = "ingest.*"
+EMBEDDED_ALL = "embedded.*.*"
+DEAD_LETTERS_ALL = "dlq.>"
+
+
+def ingest(collection: str) -> str:
+    """Where anyone publishes an item of `collection`."""
+    return f"ingest.{collection}"
+
+
+def embedded(collection: str, space: str) -> str:
+    """Where the embedder publishes items of `collection` with vectors of `space`."""
+    return f"embedded.{collection}.{space}"
+
+
+def embedded_of_collection(collection: str) -> str:
+    """Filter for all spaces of one collection."""
+    return f"embedded.{collection}.*"
+
+
+def index_ready(collection: str) -> str:
+    """Where a committed manifest is announced."""
+    return f"index.ready.{collection}"
+
+
+def index_failed(collection: str) -> str:
+    """Where the indexer says that it stopped a collection, and why."""
+    return f"index.failed.{collection}"
+
+
+def dead_letter(original_subject: str) -> str:
+    """Where a message of `original_subject` goes that can never be processed."""
+    return f"dlq.{original_subject}"
+
+
+def item_status_key(collection: str, item_id: str) -> str:
+    """Key of an item in the `item_status` bucket."""
+    return f"{collection}.{key_token(item_id)}"
+
+
+def key_value(bucket: str, key: str) -> str:
+    """Subject on which a put to `key` of a key-value bucket travels; a plain subscription to it sees each put."""
+    return f"$KV.{bucket}.{key}"
