@@ -95,8 +95,6 @@ def vector_bytes(field: str, vector: list[float] | str, dimension: int) -> bytes
     Raises:
         InvalidVectorError: not `dimension` numbers, not finite in float32, or not base64.
     """
-    import array
-
     if isinstance(vector, str):
         try:
             data = base64.b64decode(vector, validate=True)
@@ -106,7 +104,7 @@ def vector_bytes(field: str, vector: list[float] | str, dimension: int) -> bytes
         data = array.array("f", vector).tobytes()
     if len(data) != 4 * dimension:
         raise InvalidVectorError(
-            f"vector of field {field!r} must have {dimension} float32 numbers, got {len(data)} bytes ({len(data) / 4:g} numbers)"
+            f"the vector of {field!r} needs {dimension} float32 numbers, got {len(data) / 4:g} ({len(data)} bytes)"
         )
     if not all(map(math.isfinite, memoryview(data).cast("f"))):
         raise InvalidVectorError(f"vector of field {field!r} must be finite, got NaN or infinity")

@@ -213,7 +213,8 @@ def _comparison(comparison: Comparison, record: CollectionRecord) -> searcher_pb
     kind = _metadata_type(comparison.field, record)
     if comparison.op not in (Operator.EQ, Operator.NE) and kind not in _ORDERED:
         raise InvalidFilterError(
-            f"metadata field {comparison.field!r} is {kind.value} and has no order: use 'eq' or 'ne', not {comparison.op.value!r}"
+            f"metadata field {comparison.field!r} is {kind.value} and has no order: "
+            f"use 'eq' or 'ne', not {comparison.op.value!r}"
         )
     return searcher_pb2.Comparison(
         field=comparison.field,

@@ -42,6 +42,8 @@ class BucketDefinition:
     description: str
     ttl: float = 0.0
     history: int = 1
+    #: Acknowledge before flushing to disk: for values that can be derived again. Costs a thirtieth (docs/decisions/0003).
+    flush_later: bool = False
 
 
 INGEST = StreamDefinition(
@@ -78,9 +80,9 @@ DEAD_LETTERS = StreamDefinition(
 STREAMS: Final = (INGEST, EMBEDDED, INDEX, DEAD_LETTERS)
 
 COLLECTIONS = BucketDefinition("collections", "Collection records: specification, uid, live generation")
-ITEM_STATUS = BucketDefinition("item_status", "How far each item has come")
-LEASES = BucketDefinition("leases", "Who owns what, renewed while its owner lives", ttl=10.0)
-SEARCHERS = BucketDefinition("searchers", "Live searchers and the manifest versions they have loaded", ttl=10.0)
+ITEM_STATUS = BucketDefinition("item_status", "How far each item has come", flush_later=True)
+LEASES = BucketDefinition("leases", "Who owns what, renewed while its owner lives", ttl=10.0, flush_later=True)
+SEARCHERS = BucketDefinition("searchers", "Live searchers and what they have loaded", ttl=10.0, flush_later=True)
 
 BUCKETS: Final = (COLLECTIONS, ITEM_STATUS, LEASES, SEARCHERS)
 

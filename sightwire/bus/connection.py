@@ -1,0 +1,163 @@
+"""One connection to NATS per service for publishing and key-value access, and the FastStream broker for consuming."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import nats
+from faststream.nats import NatsBroker
+from faststream.security import SASLPlaintext
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import PubAck
+from nats.js.errors import APIError, NoStreamResponseError
+
+from sightwire.bus.topology import ensure_topology
+from sightwire.errors import UnavailableError
+from sightwire.settings import SharedSettings
+
+logger = logging.getLogger(__name__)
+
+#: Publishes without waiting that may be unacknowledged at once, per connection.
+MAX_PENDING_PUBLISHES = 4096
+CONNECT_ATTEMPT_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """A message for `Bus.publish_all`."""
+
+    subject: str
+    payload: bytes
+    headers: dict[str, str]
+
+
+class Bus:
+    """A service's connection to the bus.
+
+    Use as an async context manager::
+
+        async with Bus(settings, name="indexer") as bus:
+            await bus.publish("index.ready.demo", payload, headers)
+    """
+
+    def __init__(self, settings: SharedSettings, *, name: str) -> None:
+        self._settings = settings
+        self._name = name
+        self._client: Client | None = None
+        self._jetstream: JetStreamContext | None = None
+
+    @property
+    def client(self) -> Client:
+        assert self._client is not None, "the bus is not connected"
+        return self._client
+
+    @property
+    def jetstream(self) -> JetStreamContext:
+        assert self._jetstream is not None, "the bus is not connected"
+        return self._jetstream
+
+    @property
+    def is_connected(self) -> bool:
+        return self._client is not None and self._client.is_connected
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def connect(self) -> None:
+        """Connects, waiting for the server as long as it takes, and creates missing streams and buckets."""
+        settings = self._settings
+        self._client = await nats.connect(
+            servers=server_list(settings),
+            user=settings.nats_user,
+            password=settings.nats_password.get_secret_value() if settings.nats_password else None,
+            name=f"sightwire-{self._name}",
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.5,
+            connect_timeout=CONNECT_ATTEMPT_SECONDS,
+            error_cb=self._log_error,
+            disconnected_cb=self._log_disconnect,
+            reconnected_cb=self._log_reconnect,
+            flusher_queue_size=MAX_PENDING_PUBLISHES,
+            pending_size=64 * 1024 * 1024,
+        )
+        self._jetstream = self._client.jetstream(publish_async_max_pending=MAX_PENDING_PUBLISHES)
+        await ensure_topology(self._client, replicas=settings.nats_replicas)
+
+    async def close(self) -> None:
+        """Flushes what was published and disconnects."""
+        if self._client is None or self._client.is_closed:
+            return
+        if self._client.is_connected:
+            await self._client.drain()
+        else:
+            await self._client.close()
+
+    async def publish(self, subject: str, payload: bytes, headers: dict[str, str]) -> PubAck:
+        """Publishes to a stream and returns once the server has stored the message.
+
+        Raises:
+            UnavailableError: the server did not confirm it; whether it was stored is then unknown.
+        """
+        try:
+            return await self.jetstream.publish(subject, payload, headers=headers)
+        except (NatsError, APIError, NoStreamResponseError, TimeoutError) as error:
+            raise UnavailableError(f"the bus did not store a message for {subject!r}: {error!r}; try again") from error
+
+    async def publish_all(self, messages: Sequence[OutgoingMessage]) -> list[PubAck]:
+        """Publishes many messages at once, in order, and waits for all their acknowledgements together.
+
+        Raises:
+            UnavailableError: at least one was not confirmed; those before and after it may be stored.
+        """
+        try:
+            futures = [
+                await self.jetstream.publish_async(message.subject, message.payload, headers=message.headers)
+                for message in messages
+            ]
+            return await asyncio.gather(*futures)
+        except (NatsError, APIError, NoStreamResponseError, TimeoutError) as error:
+            raise UnavailableError(
+                f"the bus did not store all of {len(messages)} messages: {error!r}; try again"
+            ) from error
+
+    async def _log_error(self, error: Exception) -> None:
+        logger.warning("bus error", extra={"error": repr(error)})
+
+    async def _log_disconnect(self) -> None:
+        logger.warning("bus disconnected")
+
+    async def _log_reconnect(self) -> None:
+        logger.info("bus reconnected")
+
+
+def server_list(settings: SharedSettings) -> list[str]:
+    """Addresses in `nats_url`."""
+    return [server.strip() for server in settings.nats_url.split(",") if server.strip()]
+
+
+def make_broker(settings: SharedSettings, *, name: str) -> NatsBroker:
+    """The FastStream broker of a service, not yet connected; it reconnects for ever, as `Bus` does."""
+    security = None
+    if settings.nats_user is not None and settings.nats_password is not None:
+        security = SASLPlaintext(
+            username=settings.nats_user, password=settings.nats_password.get_secret_value(), use_ssl=False
+        )
+    return NatsBroker(
+        server_list(settings),
+        name=f"sightwire-{name}-consumer",
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=1,
+        security=security,
+        logger=None,
+    )

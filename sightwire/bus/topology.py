@@ -1,0 +1,96 @@
+"""Creates the streams and key-value buckets that `sightwire.contracts.streams` defines, or adapts them."""
+
+import json
+from typing import Any
+
+from nats.aio.client import Client
+
+from sightwire.contracts.streams import BUCKETS, STREAMS, BucketDefinition, StreamDefinition
+from sightwire.errors import ConfigurationError, UnavailableError
+
+_NANOSECONDS = 1_000_000_000
+_NAME_IN_USE = 10058
+_REQUEST_SECONDS = 5.0
+
+
+async def ensure_topology(client: Client, *, replicas: int) -> None:
+    """Creates every stream and bucket that is missing, and updates those whose definition changed.
+
+    Any service may be the first to start, so each of them calls this; it changes nothing when all is there.
+    """
+    for stream in STREAMS:
+        await _ensure(client, stream_configuration(stream, replicas))
+    for bucket in BUCKETS:
+        await _ensure(client, bucket_configuration(bucket, replicas))
+
+
+def stream_configuration(stream: StreamDefinition, replicas: int) -> dict[str, Any]:
+    """JetStream's configuration of a stream."""
+    return {
+        "name": stream.name,
+        "description": stream.description,
+        "subjects": list(stream.subjects),
+        "retention": stream.retention.value,
+        "storage": "file",
+        "num_replicas": replicas,
+        "discard": "new" if stream.refuse_when_full else "old",
+        "max_bytes": stream.max_bytes or -1,
+        "max_age": int(stream.max_age * _NANOSECONDS),
+        "max_msgs": -1,
+        "max_msgs_per_subject": stream.max_messages_per_subject or -1,
+        "max_msg_size": stream.max_message_bytes,
+        "duplicate_window": int(stream.duplicate_window * _NANOSECONDS),
+        "allow_direct": True,
+    }
+
+
+def bucket_configuration(bucket: BucketDefinition, replicas: int) -> dict[str, Any]:
+    """JetStream's configuration of the stream behind a key-value bucket (ADR-8)."""
+    configuration: dict[str, Any] = {
+        "name": f"KV_{bucket.name}",
+        "description": bucket.description,
+        "subjects": [f"$KV.{bucket.name}.>"],
+        "retention": "limits",
+        "storage": "file",
+        "num_replicas": replicas,
+        "discard": "new",
+        "max_age": int(bucket.ttl * _NANOSECONDS),
+        "max_msgs": -1,
+        "max_bytes": -1,
+        "max_msgs_per_subject": bucket.history,
+        "allow_direct": True,
+        "allow_rollup_hdrs": True,
+        "deny_delete": True,
+        "allow_msg_ttl": True,
+    }
+    if bucket.ttl:
+        configuration["duplicate_window"] = int(min(bucket.ttl, 120.0) * _NANOSECONDS)
+    if bucket.flush_later and replicas == 1:
+        configuration["persist_mode"] = "async"
+    return configuration
+
+
+async def _ensure(client: Client, configuration: dict[str, Any]) -> None:
+    name = configuration["name"]
+    answer = await _request(client, f"$JS.API.STREAM.CREATE.{name}", configuration)
+    if _error_code(answer) == _NAME_IN_USE:
+        answer = await _request(client, f"$JS.API.STREAM.UPDATE.{name}", configuration)
+    if "error" in answer:
+        raise ConfigurationError(
+            f"stream {name!r} cannot have the configuration it needs: {answer['error'].get('description')}; "
+            "nats-server 2.12 or newer with JetStream is expected"
+        )
+
+
+async def _request(client: Client, subject: str, document: dict[str, Any]) -> dict[str, Any]:
+    try:
+        reply = await client.request(subject, json.dumps(document).encode(), timeout=_REQUEST_SECONDS)
+    except Exception as error:
+        raise UnavailableError(f"JetStream did not answer {subject!r}: {error!r}; is it enabled?") from error
+    answer: dict[str, Any] = json.loads(reply.data)
+    return answer
+
+
+def _error_code(answer: dict[str, Any]) -> int | None:
+    code = answer.get("error", {}).get("err_code")
+    return code if isinstance(code, int) else None

@@ -1,0 +1,82 @@
+"""Settings that every service shares.
+
+Each comes from an environment variable `SIGHTWIRE_<NAME>`, or from the YAML file that `SIGHTWIRE_CONFIG` names (keys in lower
+case; the environment wins). A service adds its own in a subclass with its own prefix, for example `SIGHTWIRE_EMBEDDER_…`.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field, NonNegativeFloat, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+from sightwire.errors import ConfigurationError
+
+CONFIG_FILE_VARIABLE = "SIGHTWIRE_CONFIG"
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class _YamlBackedSettings(BaseSettings):
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        sources = (init_settings, env_settings)
+        config_file = os.environ.get(CONFIG_FILE_VARIABLE)
+        if config_file is None:
+            return sources
+        if not Path(config_file).is_file():
+            raise ConfigurationError(f"{CONFIG_FILE_VARIABLE} names {config_file!r}, which is not a file")
+        return (*sources, YamlConfigSettingsSource(settings_cls, yaml_file=config_file))
+
+
+class SharedSettings(_YamlBackedSettings):
+    """Where the shared infrastructure is, and how a service shows itself."""
+
+    model_config = SettingsConfigDict(env_prefix="SIGHTWIRE_", extra="ignore", frozen=True)
+
+    nats_url: str = Field(default="nats://127.0.0.1:4222", description="Bus; several servers separated by commas")
+    nats_user: str | None = Field(default=None, description="User of the bus")
+    nats_password: SecretStr | None = Field(default=None, description="Password of the bus")
+    nats_replicas: int = Field(default=1, ge=1, le=5, description="Replicas of each stream; 3 for a cluster")
+
+    blobs_url: str = Field(
+        default="data/blobs",
+        description="Blob store: a folder, or s3://bucket/prefix (credentials from AWS_* variables)",
+    )
+
+    host: str = Field(default="127.0.0.1", description="Address that the service binds to")
+    ops_port: Port = Field(default=0, description="HTTP port for health, readiness and metrics; 0 for any free one")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "text"] = "json"
+    drain_seconds: NonNegativeFloat = Field(default=10.0, description="How long work in flight may take when stopping")
+
+    otlp_endpoint: str | None = Field(default=None, description="OTLP gRPC receiver for traces; none switches them off")
+    trace_sample_ratio: float = Field(default=1.0, ge=0, le=1, description="Share of new traces that are recorded")
+
+
+SettingsType = TypeVar("SettingsType", bound=SharedSettings)
+
+
+def load_settings(settings_class: type[SettingsType]) -> SettingsType:
+    """Settings from the environment and the YAML file.
+
+    Raises:
+        ConfigurationError: a value is missing or wrong; the message names every one.
+    """
+    try:
+        return settings_class()
+    except ValidationError as error:
+        prefix = settings_class.model_config.get("env_prefix", "")
+        problems = "; ".join(
+            f"{prefix}{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']} (got {item['input']!r})"
+            for item in error.errors()
+        )
+        raise ConfigurationError(f"bad settings: {problems}") from None
