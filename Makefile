@@ -35,8 +35,7 @@ format: setup-dev ## rewrite the Python files in the project's style
 	@$(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format .
 
 proto: setup-dev ## generate the gRPC stubs from proto/
-	@PATH="$$PWD/$(BIN):$$PATH" python -m grpc_tools.protoc --proto_path=proto --python_out=. --grpc_python_out=. --mypy_out=. \
-	  --mypy_grpc_out=. proto/sightwire/v1/*.proto
+	@exec proto/generate.sh
 
 setup: $(STAMPS)/runtime $(STAMPS)/models ## install what the platform needs, once
 setup-dev: $(STAMPS)/dev $(STAMPS)/models ## install what tests and linters need, once
