@@ -1,7 +1,7 @@
 """Settings that every service shares.
 
-Each comes from an environment variable `SIGHTWIRE_<NAME>`, or from the YAML file that `SIGHTWIRE_CONFIG` names (keys in lower
-case; the environment wins). A service adds its own in a subclass with its own prefix, for example `SIGHTWIRE_EMBEDDER_…`.
+Each comes from an environment variable `SIGHTWIRE_<NAME>`, or from the YAML file that `SIGHTWIRE_CONFIG` names (keys in
+lower case; the environment wins). A service adds its own with a prefix such as `SIGHTWIRE_EMBEDDER_`.
 """
 
 import os
@@ -25,8 +25,8 @@ class _YamlBackedSettings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         sources = (init_settings, env_settings)
         config_file = os.environ.get(CONFIG_FILE_VARIABLE)

@@ -15,8 +15,10 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import PubAck
 from nats.js.errors import APIError, NoStreamResponseError
+from nats.js.kv import KeyValue
 
 from sightwire.bus.topology import ensure_topology
+from sightwire.contracts.streams import BucketDefinition
 from sightwire.errors import UnavailableError
 from sightwire.settings import SharedSettings
 
@@ -24,7 +26,9 @@ logger = logging.getLogger(__name__)
 
 #: Publishes without waiting that may be unacknowledged at once, per connection.
 MAX_PENDING_PUBLISHES = 4096
-CONNECT_ATTEMPT_SECONDS = 2.0
+CONNECT_ATTEMPT_SECONDS = 2
+#: How long the server may take to store what was published.
+ACKNOWLEDGEMENT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Bus:
         self._name = name
         self._client: Client | None = None
         self._jetstream: JetStreamContext | None = None
+        self._buckets: dict[str, KeyValue] = {}
 
     @property
     def client(self) -> Client:
@@ -110,7 +115,7 @@ class Bus:
             UnavailableError: the server did not confirm it; whether it was stored is then unknown.
         """
         try:
-            return await self.jetstream.publish(subject, payload, headers=headers)
+            return await self.jetstream.publish(subject, payload, headers=headers, timeout=ACKNOWLEDGEMENT_SECONDS)
         except (NatsError, APIError, NoStreamResponseError, TimeoutError) as error:
             raise UnavailableError(f"the bus did not store a message for {subject!r}: {error!r}; try again") from error
 
@@ -125,11 +130,19 @@ class Bus:
                 await self.jetstream.publish_async(message.subject, message.payload, headers=message.headers)
                 for message in messages
             ]
-            return await asyncio.gather(*futures)
+            async with asyncio.timeout(ACKNOWLEDGEMENT_SECONDS):
+                return await asyncio.gather(*futures)
         except (NatsError, APIError, NoStreamResponseError, TimeoutError) as error:
             raise UnavailableError(
                 f"the bus did not store all of {len(messages)} messages: {error!r}; try again"
             ) from error
+
+    async def bucket(self, definition: BucketDefinition) -> KeyValue:
+        """A key-value bucket of the platform."""
+        bucket = self._buckets.get(definition.name)
+        if bucket is None:
+            bucket = self._buckets[definition.name] = await self.jetstream.key_value(definition.name)
+        return bucket
 
     async def _log_error(self, error: Exception) -> None:
         logger.warning("bus error", extra={"error": repr(error)})

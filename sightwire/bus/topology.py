@@ -65,6 +65,8 @@ def bucket_configuration(bucket: BucketDefinition, replicas: int) -> dict[str, A
     }
     if bucket.ttl:
         configuration["duplicate_window"] = int(min(bucket.ttl, 120.0) * _NANOSECONDS)
+        # Watchers are told when a key expires.
+        configuration["subject_delete_marker_ttl"] = int(bucket.ttl * _NANOSECONDS)
     if bucket.flush_later and replicas == 1:
         configuration["persist_mode"] = "async"
     return configuration

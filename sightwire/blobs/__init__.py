@@ -1,0 +1,5 @@
+"""Bytes that are too large for the bus: pictures, thumbnails, segments, manifests; in a local folder or S3."""
+
+from sightwire.blobs.store import BlobStore, open_blob_store
+
+__all__ = ["BlobStore", "open_blob_store"]

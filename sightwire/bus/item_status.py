@@ -1,0 +1,80 @@
+"""How far each item has come: the `item_status` bucket.
+
+Writers do not wait for an acknowledgement: the bucket is derived data, and messages of one connection keep their order,
+so that a status sent before an event is stored before whatever that event causes.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from nats.aio.msg import Msg
+from nats.js.errors import KeyNotFoundError
+
+from sightwire.bus.connection import Bus
+from sightwire.contracts import subjects
+from sightwire.contracts.events import ItemStatus
+from sightwire.contracts.streams import ITEM_STATUS
+
+_UPDATES_BUFFERED = 256
+
+
+class ItemStatusStore:
+    """Reads, writes and follows item statuses."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def send(self, status: ItemStatus) -> None:
+        """Writes a status without waiting for the server."""
+        key = subjects.item_status_key(status.collection, status.id)
+        await self._bus.client.publish(
+            subjects.key_value(ITEM_STATUS.name, key), status.model_dump_json(exclude_none=True).encode()
+        )
+
+    async def get(self, collection: str, item_id: str) -> ItemStatus | None:
+        """The last status of an item, None for an item that was never seen."""
+        bucket = await self._bus.bucket(ITEM_STATUS)
+        try:
+            entry = await bucket.get(subjects.item_status_key(collection, item_id), validate_keys=False)
+        except KeyNotFoundError:
+            return None
+        return ItemStatus.model_validate_json(entry.value or b"")
+
+    @asynccontextmanager
+    async def follow(self, collection: str, *item_ids: str) -> AsyncIterator[AsyncIterator[ItemStatus]]:
+        """Statuses of some items from now on: the current one of each first, then each change.
+
+        A put to a key is a message, so that following costs one subscription an item and no consumer::
+
+            async with statuses.follow("demo", "a", "b") as updates:
+                async for status in updates:
+                    ...
+        """
+        arrived: asyncio.Queue[ItemStatus] = asyncio.Queue(_UPDATES_BUFFERED)
+
+        async def enqueue(message: Msg) -> None:
+            if message.data:
+                await arrived.put(ItemStatus.model_validate_json(message.data))
+
+        subscriptions = [
+            await self._bus.client.subscribe(
+                subjects.key_value(ITEM_STATUS.name, subjects.item_status_key(collection, item_id)), cb=enqueue
+            )
+            for item_id in item_ids
+        ]
+
+        async def updates() -> AsyncIterator[ItemStatus]:
+            # Subscribed first, read second: a change in between is seen twice rather than never.
+            for item_id in item_ids:
+                current = await self.get(collection, item_id)
+                if current is not None:
+                    yield current
+            while True:
+                yield await arrived.get()
+
+        try:
+            yield updates()
+        finally:
+            for subscription in subscriptions:
+                await subscription.unsubscribe()

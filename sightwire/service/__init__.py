@@ -1,0 +1,1 @@
+"""What surrounds every service: health, the operations endpoints, signals and draining."""

@@ -1,0 +1,93 @@
+"""Runs a service's main coroutine: logs, tracing, operations endpoints, signals, draining."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import uvloop
+
+from sightwire.errors import ConfigurationError
+from sightwire.service.health import Health
+from sightwire.service.operations import Page, operations_pages, serve_operations
+from sightwire.settings import SharedSettings, load_settings
+from sightwire.telemetry.logs import configure_logs
+from sightwire.telemetry.tracing import configure_tracing
+
+logger = logging.getLogger(__name__)
+
+SettingsType = TypeVar("SettingsType", bound=SharedSettings)
+
+EXIT_BAD_CONFIGURATION = 78  # EX_CONFIG of sysexits.h: a supervisor need not try again
+
+
+@dataclass(slots=True)
+class ServiceContext(Generic[SettingsType]):
+    """What a service's main coroutine gets. It runs until `stopping` is set, then drains and returns."""
+
+    settings: SettingsType
+    health: Health = field(default_factory=Health)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    #: More pages for the operations endpoint, such as the AsyncAPI document; add before the first await.
+    pages: dict[str, Page] = field(default_factory=dict)
+
+
+ServiceMain = Callable[[ServiceContext[SettingsType]], Awaitable[None]]
+
+
+def run_service(
+    name: str, settings_class: type[SettingsType], main: ServiceMain[SettingsType], *, with_operations: bool = True
+) -> None:
+    """Runs a service until SIGTERM or SIGINT, then exits: 0 after a drain, 78 for bad settings, 1 for a failure.
+
+    Args:
+        name: the service, such as `embedder`.
+        settings_class: its settings.
+        main: its coroutine.
+        with_operations: whether to serve the operations endpoints here; the gateway has them among its own.
+    """
+    try:
+        settings = load_settings(settings_class)
+        configure_logs(settings, service=name)
+        tracing = configure_tracing(settings, service=name)
+        try:
+            uvloop.run(_run(settings, main, with_operations=with_operations))
+        finally:
+            if tracing is not None:
+                tracing.shutdown()
+    except ConfigurationError as error:
+        print(f"sightwire {name}: {error.detail}", file=sys.stderr)  # noqa: T201  logs may not be set up
+        sys.exit(EXIT_BAD_CONFIGURATION)
+
+
+async def _run(settings: SettingsType, main: ServiceMain[SettingsType], *, with_operations: bool) -> None:
+    context = ServiceContext(settings)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, context, number)
+    operations: asyncio.Task[None] | None = None
+    operations_stopping = asyncio.Event()
+    if with_operations:
+        pages = operations_pages(context.health)
+        context.pages = pages
+        operations = asyncio.create_task(
+            serve_operations(pages, host=settings.host, port=settings.ops_port, stopping=operations_stopping)
+        )
+    logger.info("starting", extra={"host": settings.host, "operations_port": settings.ops_port})
+    try:
+        await main(context)
+    finally:
+        # Last, so that health can be asked while the service drains.
+        operations_stopping.set()
+        if operations is not None:
+            await operations
+    logger.info("stopped")
+
+
+def _stop(context: ServiceContext[SettingsType], number: signal.Signals) -> None:
+    logger.info("stopping", extra={"signal": number.name})
+    context.health.start_draining()
+    context.stopping.set()
