@@ -1,0 +1,93 @@
+"""Segment folders in the blob store, and on this machine's disk where they can be mapped into memory.
+
+With a local blob store a segment's folder is its objects, nothing is copied. With a remote one, segments are built and
+fetched in a folder of this machine.
+"""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+from sightwire.blobs.durability import sync_object
+from sightwire.blobs.store import BlobStore
+from sightwire.errors import CorruptDataError
+from sightwire.segments.atomic_folder import TEMPORARY_PREFIX
+from sightwire.segments.description import DESCRIPTION_FILE, SegmentDescription, read_description
+from sightwire.segments.identifiers import new_segment_id
+from sightwire.segments.layout import IndexLayout
+from sightwire.segments.manifest import SegmentEntry
+from sightwire.segments.reader import SegmentReader
+
+
+class SegmentDepot:
+    """Segments of one generation.
+
+    Args:
+        cache: folder for copies of a remote store's segments; not used with a local store.
+    """
+
+    def __init__(self, blobs: BlobStore, layout: IndexLayout, cache: Path) -> None:
+        self._blobs = blobs
+        self._layout = layout
+        self._cache = cache
+
+    def folder(self, segment_id: str) -> Path:
+        """Where a segment is, or is to be written, on this machine."""
+        key = self._layout.segment_prefix(segment_id)
+        return self._blobs.local_path(key) or self._cache / key
+
+    async def publish(self, segment_id: str) -> SegmentEntry:
+        """Makes a segment that was written to `folder` durable in the store; returns its entry for a manifest."""
+        folder = self.folder(segment_id)
+        description, description_sha256 = await asyncio.to_thread(read_description, folder)
+        prefix = self._layout.segment_prefix(segment_id)
+        if self._blobs.root is not None:
+            await asyncio.to_thread(sync_object, self._blobs.root, f"{prefix}/{DESCRIPTION_FILE}")
+        else:
+            # The description goes last: where it is, the segment is whole.
+            for name in [*(file.name for file in description.files), DESCRIPTION_FILE]:
+                await self._blobs.put(f"{prefix}/{name}", folder / name)
+        return segment_entry(description, description_sha256)
+
+    async def open(self, entry: SegmentEntry, *, verify: bool = True) -> SegmentReader:
+        """Opens a manifest's segment, fetching it first where it is not on this machine.
+
+        Raises:
+            CorruptDataError: it is not the segment that the manifest means, or with `verify` a file is damaged.
+            NotFoundError: the store does not have it.
+        """
+        folder = self.folder(entry.id)
+        if self._blobs.root is None and not folder.exists():
+            await self._fetch(entry.id, folder)
+        reader = await asyncio.to_thread(SegmentReader.open, folder, verify=verify)
+        if reader.description_sha256 != entry.description_sha256:
+            raise CorruptDataError(
+                f"segment {entry.id} in {folder} is not the one of the manifest: its {DESCRIPTION_FILE} has sha256 "
+                f"{reader.description_sha256}, expected {entry.description_sha256}"
+            )
+        return reader
+
+    async def _fetch(self, segment_id: str, folder: Path) -> None:
+        prefix = self._layout.segment_prefix(segment_id)
+        partial = folder.with_name(f"{TEMPORARY_PREFIX}{new_segment_id()}")
+        partial.mkdir(parents=True)
+        try:
+            await self._blobs.download(f"{prefix}/{DESCRIPTION_FILE}", partial / DESCRIPTION_FILE)
+            description, _ = await asyncio.to_thread(read_description, partial)
+            for file in description.files:
+                await self._blobs.download(f"{prefix}/{file.name}", partial / file.name)
+            if not folder.exists():
+                partial.rename(folder)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, partial, ignore_errors=True)
+
+
+def segment_entry(description: SegmentDescription, description_sha256: str) -> SegmentEntry:
+    """The manifest entry of a segment from which nothing is deleted."""
+    return SegmentEntry(
+        id=description.id,
+        rows=description.rows,
+        tombstones=description.tombstones,
+        disk_bytes=description.disk_bytes,
+        description_sha256=description_sha256,
+    )

@@ -1,0 +1,53 @@
+"""Where the parts of an index lie in the blob store."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from sightwire.contracts.collections import CollectionRecord
+
+_MANIFEST_KEY: Final = re.compile(r"/manifests/(\d{20})\.json$")
+
+
+@dataclass(frozen=True, slots=True)
+class IndexLayout:
+    """Keys of one generation of one incarnation of a collection; `prefix` is its folder."""
+
+    prefix: str
+
+    @classmethod
+    def live(cls, record: CollectionRecord) -> IndexLayout:
+        """Layout of a collection's live generation."""
+        return cls(f"{record.index_prefix}/{record.generation}")
+
+    @property
+    def segments_prefix(self) -> str:
+        return f"{self.prefix}/segments"
+
+    def segment_prefix(self, segment_id: str) -> str:
+        """Folder of a segment."""
+        return f"{self.segments_prefix}/{segment_id}"
+
+    @property
+    def deletes_prefix(self) -> str:
+        return f"{self.prefix}/deletes"
+
+    def deletes_key(self, segment_id: str, deletes_id: str) -> str:
+        """A delete bitmap; it has an id of its own, so that two writers never write the same key."""
+        return f"{self.deletes_prefix}/{segment_id}/{deletes_id}.roaring"
+
+    @property
+    def manifests_prefix(self) -> str:
+        return f"{self.prefix}/manifests"
+
+    def manifest_key(self, version: int) -> str:
+        """A manifest; 20 digits, so that keys sort by version."""
+        return f"{self.manifests_prefix}/{version:020d}.json"
+
+
+def manifest_version_of(key: str) -> int | None:
+    """The version in a manifest's key; None for any other key."""
+    match = _MANIFEST_KEY.search(key)
+    return None if match is None else int(match.group(1))
