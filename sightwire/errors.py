@@ -1,7 +1,7 @@
 """The one error hierarchy: every error says what was expected, what came, and what to do about it.
 
-An error knows its kind, not its transport. The gateway turns kinds into HTTP problem documents (RFC 9457), gRPC services
-turn them into status codes, and bus consumers decide by `transient` between a retry and the dead-letter queue.
+An error knows its kind, not its transport. The gateway turns kinds into HTTP problem documents (RFC 9457), gRPC
+services turn them into status codes, and bus consumers decide by `transient` between a retry and the dead-letter queue.
 """
 
 from typing import ClassVar
@@ -58,6 +58,13 @@ class FetchRefusedError(InvalidInputError):
     """A URL that must not or cannot be fetched: private address, wrong scheme, too slow, not a picture."""
 
     code = "fetch-refused"
+
+
+class FetchFailedError(FetchRefusedError):
+    """A URL whose server cannot be reached, or answers that it cannot now; it may later."""
+
+    code = "fetch-failed"
+    transient = True
 
 
 class NotFoundError(SightwireError):

@@ -58,6 +58,11 @@ class SharedSettings(_YamlBackedSettings):
     log_format: Literal["json", "text"] = "json"
     drain_seconds: NonNegativeFloat = Field(default=10.0, description="How long work in flight may take when stopping")
 
+    fetch_allow: str = Field(
+        default="",
+        description="Hosts and networks, separated by commas, that pictures may be fetched from beside public addresses",
+    )
+
     otlp_endpoint: str | None = Field(default=None, description="OTLP gRPC receiver for traces; none switches them off")
     trace_sample_ratio: float = Field(default=1.0, ge=0, le=1, description="Share of new traces that are recorded")
 
