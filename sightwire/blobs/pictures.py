@@ -1,10 +1,15 @@
 """Where pictures lie in the blob store, and how they are checked when they are read: by their content's sha256."""
 
+import asyncio
 import hashlib
+from typing import Final
 
 from sightwire.blobs.store import BlobStore
 from sightwire.contracts.events import BlobReference
 from sightwire.errors import CorruptDataError
+
+#: Larger pictures are hashed in a thread: a megabyte takes about a millisecond.
+_HASHED_AT_ONCE_BYTES: Final = 256 * 1024
 
 
 def picture_key(sha256: str) -> str:
@@ -19,7 +24,7 @@ def thumbnail_key(sha256: str, size: int) -> str:
 
 async def store_picture(blobs: BlobStore, data: bytes, *, media_type: str, width: int, height: int) -> BlobReference:
     """Stores a picture once, however often it comes, and returns its claim check."""
-    sha256 = hashlib.sha256(data).hexdigest()
+    sha256 = await _sha256(data)
     key = picture_key(sha256)
     if await blobs.size(key) != len(data):
         await blobs.put(key, data)
@@ -34,7 +39,13 @@ async def load_picture(blobs: BlobStore, reference: BlobReference) -> bytes:
         CorruptDataError: they are others than the reference says.
     """
     data = await blobs.get(reference.blob)
-    sha256 = hashlib.sha256(data).hexdigest()
+    sha256 = await _sha256(data)
     if sha256 != reference.sha256:
         raise CorruptDataError(f"blob {reference.blob!r} has sha256 {sha256}, but {reference.sha256} was expected")
     return data
+
+
+async def _sha256(data: bytes) -> str:
+    if len(data) <= _HASHED_AT_ONCE_BYTES:
+        return hashlib.sha256(data).hexdigest()
+    return await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())

@@ -1,7 +1,8 @@
 """Operations endpoints of a service without HTTP of its own: /livez, /readyz, /metrics and what it adds."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import orjson
@@ -70,5 +71,7 @@ async def serve_operations(pages: Mapping[str, Page], *, host: str, port: int, s
 class EmbeddedServer(uvicorn.Server):
     """Uvicorn without signal handlers: the service's runner has them."""
 
-    def install_signal_handlers(self) -> None:
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
         """Leaves signals alone."""
+        yield
