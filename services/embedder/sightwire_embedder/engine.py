@@ -1,0 +1,154 @@
+"""A bundle made ready to serve: models loaded, measured and warm, with their batchers."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from sightwire.bundles import BundleSpec, load_bundle
+from sightwire.errors import InvalidInputError
+from sightwire_embedder.analysis import PictureAnalyser, PictureAnalysis
+from sightwire_embedder.batching import Answer, Batcher, BatchObserver, ComputeTurns, Priority
+from sightwire_embedder.batching.selection import RequestShape
+from sightwire_embedder.detection import DetectedObject
+from sightwire_embedder.loading import (
+    DETECTOR_MODEL,
+    IMAGE_MODEL,
+    TEXT_MODEL,
+    EngineOptions,
+    LoadedModels,
+    load_models,
+)
+from sightwire_embedder.models import DetectorInput, Vector
+from sightwire_embedder.preprocessing import Pixels
+from sightwire_embedder.tokenization import TextTokenizer, TokenIds
+
+Input = TypeVar("Input")
+Output = TypeVar("Output")
+
+#: Shorter texts are tokenized where they are: less work than changing threads.
+_CHARACTERS_TOKENIZED_AT_ONCE = 1000
+
+
+class EmbeddingEngine:
+    """Embeds texts and pictures into one bundle's space. Entering loads, verifies, measures and warms the bundle::
+
+    async with EmbeddingEngine(Path(".models/sightwire-default-1"), Path("data/embedder")) as engine:
+        (vector,) = await engine.embed_texts(["a red apple"], Priority.QUERY)
+    """
+
+    def __init__(
+        self,
+        bundle_folder: Path,
+        data_folder: Path,
+        options: EngineOptions | None = None,
+        observer: BatchObserver | None = None,
+    ) -> None:
+        self._bundle_folder = bundle_folder
+        self._data_folder = data_folder
+        self._options = options or EngineOptions()
+        self._observer = observer
+        self._resources = AsyncExitStack()
+        self._batchers: list[Batcher[Any, Any]] = []
+        self._spec: BundleSpec | None = None
+        self._tokenizer: TextTokenizer | None = None
+        self._texts: Batcher[TokenIds, Vector] | None = None
+        self._pictures: PictureAnalyser | None = None
+
+    @property
+    def spec(self) -> BundleSpec:
+        """The loaded bundle's description."""
+        assert self._spec is not None, "the engine is used before it was entered"
+        return self._spec
+
+    async def __aenter__(self) -> Self:
+        """Raises `BundleError` when the bundle is incomplete, altered or cannot be loaded."""
+        bundle = await asyncio.to_thread(load_bundle, self._bundle_folder)
+        models = await asyncio.to_thread(load_models, bundle, self._data_folder, self._options)
+        self._turns = await self._resources.enter_async_context(ComputeTurns(self._options.worker_count))
+        self._tokenizer = models.tokenizer
+        if models.text is not None:
+            self._texts = self._batcher(TEXT_MODEL, models.text.embed, models, _shape_of_tokens)
+        self._pictures = self._picture_analyser(bundle.spec, models)
+        self._spec = bundle.spec
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        for batcher in self._batchers:
+            batcher.close()
+        await self._resources.aclose()
+
+    async def embed_texts(self, texts: Sequence[str], priority: Priority) -> list[Answer[Vector] | Exception]:
+        """For each text its vector or its own error. Raises `InvalidInputError` if the bundle embeds no texts."""
+        if self._texts is None or self._tokenizer is None:
+            raise InvalidInputError(f"the bundle {self.spec.name} {self.spec.version} embeds no texts")
+        tokenizer = self._tokenizer
+        if sum(map(len, texts)) <= _CHARACTERS_TOKENIZED_AT_ONCE:
+            token_ids = tokenizer.tokenize(texts)
+        else:
+            token_ids = await self._turns.run(priority, lambda: tokenizer.tokenize(texts))
+        return await self._texts.submit_all(token_ids, priority)
+
+    async def analyse_picture(
+        self,
+        data: bytes,
+        priority: Priority,
+        *,
+        image_vector: bool = True,
+        detect: bool = True,
+        object_vectors: bool = True,
+    ) -> PictureAnalysis:
+        """A picture file's detections and vectors; see `PictureAnalyser.analyse`.
+
+        Raises `InvalidPictureError` or `TooLargeError` for bytes that are no acceptable picture, and
+        `InvalidInputError` if the bundle embeds no pictures.
+        """
+        if self._pictures is None:
+            raise InvalidInputError(f"the bundle {self.spec.name} {self.spec.version} embeds no pictures")
+        return await self._pictures.analyse(
+            data, priority, image_vector=image_vector, detect=detect, object_vectors=object_vectors
+        )
+
+    def _picture_analyser(self, spec: BundleSpec, models: LoadedModels) -> PictureAnalyser | None:
+        if models.image is None:
+            return None
+        images = self._batcher(IMAGE_MODEL, models.image.embed, models, _shape_of_pixels)
+        detector: Batcher[DetectorInput, list[DetectedObject]] | None = None
+        if models.detector is not None:
+            detector = self._batcher(DETECTOR_MODEL, models.detector.detect, models, _shape_of_detector_input)
+        return PictureAnalyser(spec, self._turns, images, detector, self._options.picture_limits)
+
+    def _batcher(
+        self,
+        model: str,
+        call: Callable[[Sequence[Input]], Sequence[Output | Exception]],
+        models: LoadedModels,
+        shape_of: Callable[[Input], RequestShape],
+    ) -> Batcher[Input, Output]:
+        batcher = Batcher(
+            model,
+            call,
+            self._turns,
+            models.policies[model],
+            shape_of=shape_of,
+            max_waiting=self._options.max_waiting,
+            observer=self._observer,
+        )
+        self._batchers.append(batcher)
+        return batcher
+
+
+def _shape_of_tokens(token_ids: TokenIds) -> RequestShape:
+    return RequestShape(length=len(token_ids))
+
+
+def _shape_of_pixels(_: Pixels) -> RequestShape:
+    return RequestShape()
+
+
+def _shape_of_detector_input(detector_input: DetectorInput) -> RequestShape:
+    return RequestShape(group=detector_input.letterboxed.shape)
