@@ -76,10 +76,15 @@ class SegmentDepot:
             description, _ = await asyncio.to_thread(read_description, partial)
             for file in description.files:
                 await self._blobs.download(f"{prefix}/{file.name}", partial / file.name)
-            if not folder.exists():
-                partial.rename(folder)
+            await asyncio.to_thread(_keep_first, partial, folder)
         finally:
             await asyncio.to_thread(shutil.rmtree, partial, ignore_errors=True)
+
+
+def _keep_first(partial: Path, folder: Path) -> None:
+    """Gives a complete copy its name, unless another one has it already: both are the same."""
+    if not folder.exists():
+        partial.rename(folder)
 
 
 def segment_entry(description: SegmentDescription, description_sha256: str) -> SegmentEntry:

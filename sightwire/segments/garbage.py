@@ -1,0 +1,107 @@
+"""Removes what no manifest refers to any more: old manifests, merged-away segments, leftovers of crashes."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+import uuid
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sightwire.blobs.store import BlobStore
+from sightwire.segments.atomic_folder import TEMPORARY_PREFIX
+from sightwire.segments.layout import IndexLayout
+from sightwire.segments.manifest import Manifest
+from sightwire.segments.manifest_store import ManifestStore
+
+
+async def collect_garbage(
+    blobs: BlobStore,
+    layout: IndexLayout,
+    *,
+    keep_manifests: int,
+    min_age: timedelta,
+    in_use: Collection[str] = (),
+) -> int:
+    """Removes old manifests, then every segment and delete bitmap that no kept manifest refers to.
+
+    Safe beside the index's own writer and its readers: nothing younger than `min_age` is touched, which is the time that
+    a commit may take from its first blob to its manifest, and that a reader may take to load a manifest it has found.
+
+    Args:
+        in_use: ids of segments that running merges are making.
+
+    Returns:
+        How many blobs were removed, manifests aside.
+    """
+    older_than = datetime.now(UTC) - min_age
+    kept = await ManifestStore(blobs, layout).prune(keep=keep_manifests, older_than=older_than)
+    referenced = _referenced_keys(kept, layout)
+    candidates = await blobs.keys(layout.segments_prefix) + await blobs.keys(layout.deletes_prefix)
+    garbage = unreferenced_keys(candidates, referenced, layout, in_use=in_use, older_than=older_than)
+    await blobs.delete(garbage)
+    local_segments = blobs.local_path(layout.segments_prefix)
+    if local_segments is not None:
+        await asyncio.to_thread(_remove_leftovers, local_segments, time.time() - min_age.total_seconds())
+    return len(garbage)
+
+
+def unreferenced_keys(
+    keys: Iterable[str],
+    referenced: Collection[str],
+    layout: IndexLayout,
+    *,
+    in_use: Collection[str],
+    older_than: datetime,
+) -> list[str]:
+    """The keys of segments' files and delete bitmaps that nothing needs, and that are old enough to be sure of it.
+
+    Args:
+        referenced: segment folders and delete bitmaps of the manifests that stay.
+    """
+    garbage: list[str] = []
+    for key in keys:
+        name = key.removeprefix(layout.segments_prefix + "/").removeprefix(layout.deletes_prefix + "/")
+        segment_id, _, file = name.partition("/")
+        is_segment = key.startswith(layout.segments_prefix)
+        if key in referenced or (is_segment and layout.segment_prefix(segment_id) in referenced):
+            continue
+        unique_id = segment_id if is_segment else file.removesuffix(".roaring")
+        created = creation_time(unique_id)
+        if created is not None and created < older_than and segment_id not in in_use:
+            garbage.append(key)
+    return garbage
+
+
+def creation_time(segment_id: str) -> datetime | None:
+    """When an id was made by `new_segment_id`; None for a name of another kind, which is left alone."""
+    try:
+        value = uuid.UUID(segment_id)
+    except ValueError:
+        return None
+    return datetime.fromtimestamp((value.int >> 80) / 1000, UTC) if value.version == 7 else None
+
+
+def _referenced_keys(manifests: Iterable[Manifest], layout: IndexLayout) -> set[str]:
+    referenced: set[str] = set()
+    for manifest in manifests:
+        for segment in manifest.segments:
+            referenced.add(layout.segment_prefix(segment.id))
+            if segment.deletes is not None:
+                referenced.add(segment.deletes.key)
+    return referenced
+
+
+def _remove_leftovers(folder: Path, before: float) -> None:
+    """Folders that a crash left half-written, and those that are empty because their files were removed."""
+    if not folder.is_dir():
+        return
+    for child in folder.iterdir():
+        if child.stat().st_mtime >= before:
+            continue
+        if child.name.startswith(TEMPORARY_PREFIX):
+            shutil.rmtree(child, ignore_errors=True)
+        elif not any(child.iterdir()):
+            child.rmdir()

@@ -1,0 +1,287 @@
+"""The writer of one index: turns changes into segments and manifests. It alone writes; many may read.
+
+A commit stores its segment first, then delete bitmaps, then the manifest that makes them visible. A crash in between
+leaves blobs that no manifest refers to, which garbage collection removes. What is in memory changes only after the
+manifest is stored, so a failed commit can be tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pyroaring import BitMap
+
+from sightwire.blobs.store import BlobStore
+from sightwire.contracts.collections import CollectionRecord
+from sightwire.errors import CorruptDataError
+from sightwire.segments.batch import segment_content
+from sightwire.segments.deletes import deleted_rows, load_deletes, store_deletes
+from sightwire.segments.depot import SegmentDepot
+from sightwire.segments.description import GraphParameters
+from sightwire.segments.identifiers import new_segment_id
+from sightwire.segments.layout import IndexLayout
+from sightwire.segments.manifest import Checkpoint, Manifest, SegmentEntry
+from sightwire.segments.manifest_store import ManifestStore
+from sightwire.segments.merge_policy import MergePolicy, SegmentSize
+from sightwire.segments.merge_task import MergeSource, MergeTask
+from sightwire.segments.reader import SegmentReader
+from sightwire.segments.resolution import Change, Resolution, resolve, winning_changes
+from sightwire.segments.schema import SegmentSchema
+from sightwire.segments.version_index import CurrentVersions, LiveSegment, current_versions
+from sightwire.segments.writer import GraphPolicy, SegmentIdentity, write_segment
+
+
+@dataclass(frozen=True, slots=True)
+class ItemOutcome:
+    """What the index holds of an item after a commit; the version may be another than the one that was committed."""
+
+    id: str
+    version: int
+    deleted: bool
+    #: Number of detected objects; 0 for a deleted item.
+    objects: int
+
+
+@dataclass(frozen=True, slots=True)
+class _WriterSegment:
+    """A segment of the current manifest, open."""
+
+    entry: SegmentEntry
+    live: LiveSegment
+
+
+class IndexWriter:
+    """Open with `IndexWriter.open`. Its methods must not run at the same time as each other; the caller takes turns."""
+
+    def __init__(
+        self,
+        record: CollectionRecord,
+        blobs: BlobStore,
+        depot: SegmentDepot,
+        manifest: Manifest,
+        segments: tuple[_WriterSegment, ...],
+    ) -> None:
+        self._layout = IndexLayout.live(record)
+        self._schema = SegmentSchema.from_record(record)
+        self._blobs = blobs
+        self._depot = depot
+        self._manifests = ManifestStore(blobs, self._layout)
+        self._manifest = manifest
+        self._segments = segments
+
+    @classmethod
+    async def open(
+        cls, record: CollectionRecord, blobs: BlobStore, cache: Path, *, new_index_checkpoint: Checkpoint
+    ) -> IndexWriter:
+        """Opens a collection's live generation; creates it, as an empty manifest of version 1, when it is new.
+
+        Args:
+            cache: folder on this machine for segments of a remote store.
+            new_index_checkpoint: where a new index begins in its stream.
+
+        Raises:
+            ConflictError: another writer created it at the same moment.
+            CorruptDataError: the manifest or a segment is damaged.
+        """
+        layout = IndexLayout.live(record)
+        store = ManifestStore(blobs, layout)
+        manifest = await store.latest()
+        if manifest is None:
+            manifest = Manifest(
+                version=1,
+                collection=record.name,
+                collection_uid=record.uid,
+                generation=record.generation,
+                space=record.space,
+                created_at=datetime.now(UTC),
+                checkpoint=new_index_checkpoint,
+                index=record.spec.index,
+            )
+            await store.commit(manifest)
+        if manifest.collection_uid != record.uid:
+            raise CorruptDataError(
+                f"{layout.prefix} holds an index of uid {manifest.collection_uid}, but {record.name!r} has {record.uid}"
+            )
+        depot = SegmentDepot(blobs, layout, cache)
+        segments = [
+            _WriterSegment(
+                entry,
+                LiveSegment(await depot.open(entry, verify=False), await load_deletes(blobs, entry.deletes)),
+            )
+            for entry in manifest.segments
+        ]
+        return cls(record, blobs, depot, manifest, tuple(segments))
+
+    @property
+    def manifest(self) -> Manifest:
+        """The newest manifest."""
+        return self._manifest
+
+    @property
+    def schema(self) -> SegmentSchema:
+        return self._schema
+
+    async def commit(self, changes: Sequence[Change], checkpoint: Checkpoint) -> list[ItemOutcome]:
+        """Makes `changes` part of the index; durable when it returns.
+
+        Args:
+            changes: in any order, ids may repeat.
+            checkpoint: the stream position up to which all changes are now contained.
+
+        Returns:
+            What the index now holds of each id of `changes`.
+
+        Raises:
+            ConflictError: another writer committed; this one must stop.
+            UnavailableError: the store failed; nothing changed, try again.
+        """
+        winners = list(winning_changes(changes).values())
+        ids = [change.id for change in winners]
+        segments = [segment.live for segment in self._segments]
+        current = await asyncio.to_thread(current_versions, segments, ids)
+        resolution = resolve(winners, current)
+        added = await self._write_changes(resolution)
+        kept = await self._with_deletes(resolution)
+        await self._advance(kept + added, checkpoint)
+        return await asyncio.to_thread(self._outcomes, winners, current)
+
+    def plan_merges(
+        self,
+        policy: MergePolicy,
+        graphs: GraphPolicy,
+        *,
+        busy: Sequence[MergeTask] = (),
+        drop_tombstones_up_to: int = 0,
+    ) -> list[MergeTask]:
+        """The merges that the policy wants now, smallest first.
+
+        Args:
+            graphs: the threshold and threads; the parameters are those of the collection.
+            busy: merges that run already.
+            drop_tombstones_up_to: see `merged_content`.
+        """
+        by_id = {segment.entry.id: segment for segment in self._segments}
+        sizes = [
+            SegmentSize(entry.id, entry.rows, entry.rows - entry.live_rows, entry.tombstones)
+            for entry in (segment.entry for segment in self._segments)
+        ]
+        busy_ids = {segment_id for task in busy for segment_id in task.source_ids}
+        return [
+            self._merge_task([by_id[segment_id] for segment_id in ids], graphs, drop_tombstones_up_to)
+            for ids in policy.merges(sizes, busy_ids)
+        ]
+
+    async def commit_merge(self, task: MergeTask) -> None:
+        """Puts the result of a finished merge in the place of its sources, with what was deleted meanwhile.
+
+        Raises:
+            ConflictError: another writer committed; this one must stop.
+            UnavailableError: the store failed; nothing changed, try again.
+        """
+        source_ids = set(task.source_ids)
+        sources = [segment for segment in self._segments if segment.entry.id in source_ids]
+        assert len(sources) == len(source_ids), "sources of a merge leave the manifest only with its commit"
+        entry = await self._depot.publish(task.identity.id)
+        reader = await self._depot.open(entry, verify=False)
+        deletes = await asyncio.to_thread(_deleted_meanwhile, task, sources, reader)
+        reference = await store_deletes(self._blobs, self._layout, entry.id, deletes)
+        merged = _WriterSegment(entry.model_copy(update={"deletes": reference}), LiveSegment(reader, deletes))
+        rest = tuple(segment for segment in self._segments if segment.entry.id not in source_ids)
+        replacement = (merged,) if entry.rows or entry.tombstones else ()
+        await self._advance(replacement + rest, self._manifest.checkpoint)
+
+    def _merge_task(self, sources: list[_WriterSegment], graphs: GraphPolicy, drop_tombstones_up_to: int) -> MergeTask:
+        segment_id = new_segment_id()
+        index = self._manifest.index
+        return MergeTask(
+            sources=tuple(
+                MergeSource(segment.live.reader.folder, segment.live.deletes.serialize()) for segment in sources
+            ),
+            destination=self._depot.folder(segment_id),
+            identity=self._identity(segment_id),
+            graphs=GraphPolicy(
+                GraphParameters(m=index.m, ef_construction=index.ef_construction), graphs.min_rows, graphs.threads
+            ),
+            drop_tombstones_up_to=drop_tombstones_up_to,
+        )
+
+    async def _write_changes(self, resolution: Resolution) -> tuple[_WriterSegment, ...]:
+        """Writes what was accepted as a segment; none if nothing was."""
+        if not resolution.items and not resolution.tombstones:
+            return ()
+        segment_id = new_segment_id()
+        folder = self._depot.folder(segment_id)
+
+        def write() -> None:
+            content = segment_content(resolution.items, resolution.tombstones, self._schema)
+            write_segment(folder, self._identity(segment_id), content)
+
+        await asyncio.to_thread(write)
+        entry = await self._depot.publish(segment_id)
+        reader = await self._depot.open(entry, verify=False)
+        return (_WriterSegment(entry, LiveSegment(reader, BitMap())),)
+
+    async def _with_deletes(self, resolution: Resolution) -> tuple[_WriterSegment, ...]:
+        """The present segments, those with superseded rows with a new bitmap."""
+        segments = list(self._segments)
+        for position, rows in resolution.superseded.items():
+            segment = segments[position]
+            deletes = segment.live.deletes | BitMap(rows)
+            reference = await store_deletes(self._blobs, self._layout, segment.entry.id, deletes)
+            segments[position] = _WriterSegment(
+                segment.entry.model_copy(update={"deletes": reference}), LiveSegment(segment.live.reader, deletes)
+            )
+        return tuple(segments)
+
+    async def _advance(self, segments: tuple[_WriterSegment, ...], checkpoint: Checkpoint) -> None:
+        """Stores the next manifest, then takes its segments over."""
+        manifest = self._manifest.successor(
+            segments=tuple(segment.entry for segment in segments),
+            checkpoint=checkpoint,
+            created_at=datetime.now(UTC),
+        )
+        await self._manifests.commit(manifest)
+        self._manifest = manifest
+        self._segments = segments
+
+    def _outcomes(self, winners: Sequence[Change], before: CurrentVersions) -> list[ItemOutcome]:
+        outcomes: list[ItemOutcome] = []
+        # Positions in `before` are those of segments before the commit; commits append, so they still hold.
+        for position, change in enumerate(winners):
+            version = int(before.versions[position])
+            if change.version > version:
+                objects = 0 if change.item is None else len(change.item.objects)
+                outcomes.append(ItemOutcome(change.id, change.version, change.item is None, objects))
+                continue
+            objects = 0
+            if not before.is_tombstone[position]:
+                reader = self._segments[int(before.segments[position])].live.reader
+                row = int(before.rows[position])
+                objects = int(reader.object_offsets[row + 1] - reader.object_offsets[row])
+            outcomes.append(ItemOutcome(change.id, version, bool(before.is_tombstone[position]), objects))
+        return outcomes
+
+    def _identity(self, segment_id: str) -> SegmentIdentity:
+        return SegmentIdentity(
+            id=segment_id,
+            collection=self._manifest.collection,
+            collection_uid=self._manifest.collection_uid,
+            generation=self._manifest.generation,
+        )
+
+
+def _deleted_meanwhile(task: MergeTask, sources: Sequence[_WriterSegment], merged: SegmentReader) -> BitMap:
+    """Rows of the merged segment whose item was superseded or deleted after the merge was planned."""
+    planned = {source.folder.name: BitMap.deserialize(source.deletes) for source in task.sources}
+    deletes = BitMap()
+    for source in sources:
+        late_rows = deleted_rows(source.live.deletes - planned[source.entry.id])
+        if late_rows.size:
+            rows = merged.find_ids(source.live.reader.ids(late_rows))
+            assert (rows >= 0).all(), "a row that was live when the merge was planned is in its result"
+            deletes.update(rows.tolist())
+    return deletes
