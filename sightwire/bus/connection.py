@@ -55,6 +55,7 @@ class Bus:
         self._client: Client | None = None
         self._jetstream: JetStreamContext | None = None
         self._buckets: dict[str, KeyValue] = {}
+        self._closing = False
 
     @property
     def client(self) -> Client:
@@ -103,6 +104,7 @@ class Bus:
         """Flushes what was published and disconnects."""
         if self._client is None or self._client.is_closed:
             return
+        self._closing = True
         if self._client.is_connected:
             await self._client.drain()
         else:
@@ -148,7 +150,8 @@ class Bus:
         logger.warning("bus error", extra={"error": repr(error)})
 
     async def _log_disconnect(self) -> None:
-        logger.warning("bus disconnected")
+        if not self._closing:
+            logger.warning("bus disconnected")
 
     async def _log_reconnect(self) -> None:
         logger.info("bus reconnected")

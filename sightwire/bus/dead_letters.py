@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import unquote
 
 from nats.js.errors import NotFoundError as MessageNotFoundError
 
@@ -19,7 +20,6 @@ TIME: Final = "Sightwire-Dead-Time"
 ORIGINAL_SEQUENCE: Final = "Sightwire-Original-Sequence"
 
 _OWN_HEADERS: Final = frozenset({REASON, CODE, SERVICE, TIME, ORIGINAL_SEQUENCE})
-_NOT_REPLAYED: Final = _OWN_HEADERS | {"Nats-Msg-Id", "Nats-Expected-Stream"}
 _MAX_REASON_CHARACTERS: Final = 2000
 
 
@@ -108,9 +108,9 @@ async def replay_dead_letter(bus: Bus, sequence: int) -> None:
         UnavailableError: the bus did not take it; it stays in the queue.
     """
     letter = await get_dead_letter(bus, sequence)
-    headers = {key: value for key, value in letter.headers.items() if key not in _NOT_REPLAYED}
     # One letter is replayed once, even if the removal below is lost and someone asks again at once.
-    await bus.publish(letter.original_subject, letter.payload, {**headers, "Nats-Msg-Id": f"replay-{sequence}"})
+    headers = {**letter.headers, "Nats-Msg-Id": f"replay-{sequence}"}
+    await bus.publish(letter.original_subject, letter.payload, headers)
     await purge_dead_letter(bus, sequence)
 
 
@@ -124,8 +124,11 @@ def _dead_letter(sequence: int, subject: str, payload: bytes, headers: dict[str,
         sequence=sequence,
         original_subject=subject.removeprefix("dlq."),
         payload=payload,
-        headers={key: value for key, value in headers.items() if key not in _OWN_HEADERS},
-        reason=headers.get(REASON, ""),
+        # The server's own headers differ with the way a message is read.
+        headers={
+            key: value for key, value in headers.items() if key not in _OWN_HEADERS and not key.startswith("Nats-")
+        },
+        reason=unquote(headers.get(REASON, "")),
         code=headers.get(CODE, ""),
         service=headers.get(SERVICE, ""),
         time=headers.get(TIME, ""),

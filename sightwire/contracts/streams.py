@@ -24,6 +24,7 @@ class StreamDefinition:
     subjects: tuple[str, ...]
     retention: Retention
     description: str
+    #: The server sets this much disk aside when it creates the stream, and refuses to when there is less.
     max_bytes: int = 0
     max_age: float = 0.0
     max_messages_per_subject: int = 0
@@ -42,7 +43,7 @@ class BucketDefinition:
     description: str
     ttl: float = 0.0
     history: int = 1
-    #: Acknowledge before flushing to disk: for values that can be derived again. Costs a thirtieth (docs/decisions/0003).
+    #: Acknowledge before flushing to disk, for values that can be derived again; why: docs/decisions/0003.
     flush_later: bool = False
 
 
@@ -51,7 +52,7 @@ INGEST = StreamDefinition(
     subjects=("ingest.*",),
     retention=Retention.WORK_QUEUE,
     description="Items on their way in; a message leaves when the embedder has stored its result",
-    max_bytes=16 * GIBIBYTE,
+    max_bytes=2 * GIBIBYTE,
     refuse_when_full=True,
 )
 EMBEDDED = StreamDefinition(
@@ -59,7 +60,7 @@ EMBEDDED = StreamDefinition(
     subjects=("embedded.*.*",),
     retention=Retention.LIMITS,
     description="Items with their vectors: the indexer's write-ahead log",
-    max_bytes=32 * GIBIBYTE,
+    max_bytes=4 * GIBIBYTE,
     max_age=7 * DAY,
 )
 INDEX = StreamDefinition(
@@ -74,7 +75,7 @@ DEAD_LETTERS = StreamDefinition(
     subjects=("dlq.>",),
     retention=Retention.LIMITS,
     description="Messages that can never be processed, each with its reason",
-    max_bytes=4 * GIBIBYTE,
+    max_bytes=1 * GIBIBYTE,
 )
 
 STREAMS: Final = (INGEST, EMBEDDED, INDEX, DEAD_LETTERS)
