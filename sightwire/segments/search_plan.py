@@ -1,7 +1,14 @@
-"""How to search one field of one segment: exactly, or through its graph and with what effort."""
+"""How to search one field of one segment: exactly, or through its graph and with how many candidates."""
 
 import math
 from dataclasses import dataclass
+from typing import Final
+
+#: Of a filtered graph search's candidates, nearest first, those that may decide the answer. A graph walk leaves gaps
+#: among its farthest candidates, so an answer that reaches into them would miss some.
+RELIABLE_SHARE: Final = 2 / 3
+#: How much farther a graph search looks when too few of its candidates passed the filter.
+_WIDENING: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +25,29 @@ class SearchPlan:
 def plan_search(*, rows: int, allowed: int, k: int, ef_search: int, graph_m: int | None) -> SearchPlan:
     """Chooses the cheaper way that still finds `k` good neighbours among `allowed` of `rows` vectors.
 
-    A filtered graph search walks through forbidden vectors as well, and only the allowed ones among its candidates
-    count: to keep recall it needs `1 / selectivity` times the candidates, and computes about `m` distances for each.
-    Exact search over the survivors computes `allowed` distances, and misses nothing.
+    Of a graph search's candidates only the allowed ones count: to keep recall it needs `1 / selectivity` times the
+    candidates, and computes about `m` distances for each. Exact search over the survivors computes `allowed` distances,
+    and misses nothing.
 
     Args:
         graph_m: the graph's links per vector; None for a field without a graph.
     """
     if graph_m is None or allowed <= k:
         return SearchPlan(ef_search=None)
-    wanted_candidates = max(ef_search, k)
-    candidates = math.ceil(wanted_candidates * rows / allowed)
-    if candidates * graph_m >= allowed:
-        return SearchPlan(ef_search=None)
-    return SearchPlan(ef_search=candidates)
+    # With a filter the answer must lie within the reliable share of the candidates, hence the 2.
+    wanted_candidates = max(ef_search, k if allowed == rows else 2 * k)
+    return _affordable(math.ceil(wanted_candidates * rows / allowed), allowed, graph_m)
+
+
+def widened_plan(plan: SearchPlan, *, allowed: int, graph_m: int) -> SearchPlan:
+    """What to do after a filtered graph search found too few allowed vectors near the query.
+
+    That is what happens when the filter speaks against the query: the share of allowed vectors around the query is then
+    much lower than in the whole segment.
+    """
+    assert plan.ef_search is not None, "an exact search misses nothing"
+    return _affordable(plan.ef_search * _WIDENING, allowed, graph_m)
+
+
+def _affordable(candidates: int, allowed: int, graph_m: int) -> SearchPlan:
+    return SearchPlan(ef_search=candidates if candidates * graph_m < allowed else None)

@@ -14,7 +14,8 @@ class Selection:
     """
 
     def __init__(self, mask: npt.NDArray[np.bool_]) -> None:
-        self._mask = mask
+        #: bool [vector rows].
+        self.mask = mask
         self.count = int(np.count_nonzero(mask))
         self.total = len(mask)
 
@@ -26,16 +27,10 @@ class Selection:
     @cached_property
     def rows(self) -> npt.NDArray[np.int64]:
         """Allowed vector rows, ascending."""
-        return np.flatnonzero(self._mask)
-
-    @cached_property
-    def bits(self) -> npt.NDArray[np.uint8]:
-        """One bit per vector row, little-endian, as FAISS's bitmap selector reads it."""
-        return np.packbits(self._mask, bitorder="little")
+        return np.flatnonzero(self.mask)
 
     @property
     def resident_bytes(self) -> int:
         """Memory held, derived forms included once they exist."""
-        derived = (self.__dict__.get("rows"), self.__dict__.get("bits"))
-        derived_bytes: int = sum(array.nbytes for array in derived if array is not None)
-        return self._mask.nbytes + derived_bytes
+        rows: npt.NDArray[np.int64] | None = self.__dict__.get("rows")
+        return self.mask.nbytes + (rows.nbytes if rows is not None else 0)

@@ -4,19 +4,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 
 from sightwire.contracts.collections import Metric
 from sightwire.segments.description import FieldDescription
+from sightwire.segments.field_search import Rows, search_exactly, search_filtered_graph, search_graph
 from sightwire.segments.graph import open_graph
 from sightwire.segments.search_plan import SearchPlan, plan_search
 from sightwire.segments.selection import Selection
 from sightwire.segments.vector_file import MappedVectors, map_vectors
 from sightwire.segments.vectors import Matrix, query_vectors
-
-Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,23 +119,15 @@ class VectorIndex:
         if self._vectors is None or wanted == 0 or len(matrix) == 0:
             return self._hits(np.empty((len(matrix), 0), np.float32), np.empty((len(matrix), 0), np.int64), k, plan)
         if plan.ef_search is None:
-            distances, rows = _search_exactly(self._vectors, matrix, wanted, selection)
+            distances, rows = search_exactly(self._vectors, matrix, wanted, selection)
+        elif selection is None:
+            distances, rows = search_graph(self._graph, self._vectors, matrix, wanted, plan.ef_search)
         else:
-            distances, rows = self._search_graph(self._vectors, matrix, wanted, selection, plan.ef_search)
+            assert graph is not None, "only a field with a graph is planned to be searched through it"
+            distances, rows = search_filtered_graph(
+                self._graph, self._vectors, matrix, wanted, selection, plan, graph.m
+            )
         return self._hits(distances, rows, k, plan)
-
-    def _search_graph(
-        self, vectors: MappedVectors, queries: Matrix, k: int, selection: Selection | None, ef_search: int
-    ) -> tuple[Matrix, Rows]:
-        # FAISS holds plain pointers: the selector and its array must be named here to live until the search is done.
-        selector = None if selection is None else faiss.IDSelectorBitmap(selection.bits)
-        parameters = faiss.SearchParametersHNSW(efSearch=ef_search, sel=selector)
-        distances, rows = self._graph.search(queries, k, params=parameters)
-        # A graph walk can end before it met k allowed vectors; the caller was promised that they are found.
-        starved = np.flatnonzero(rows[:, -1] < 0)
-        if starved.size:
-            distances[starved], rows[starved] = _search_exactly(vectors, queries[starved], k, selection)
-        return distances, rows
 
     def _hits(self, distances: Matrix, rows: Rows, k: int, plan: SearchPlan) -> SearchHits:
         """FAISS's answer as scores and target rows, padded to `k` columns."""
@@ -147,12 +137,3 @@ class VectorIndex:
         scores[:, :found] = -distances if self.description.metric is Metric.L2 else distances
         targets[:, :found] = rows if self._target_rows is None else self._target_rows[rows]
         return SearchHits(scores=scores, rows=targets, plan=plan)
-
-
-def _search_exactly(
-    vectors: MappedVectors, queries: Matrix, k: int, selection: Selection | None
-) -> tuple[Matrix, Rows]:
-    selector = None if selection is None else faiss.IDSelectorArray(selection.rows)
-    parameters = None if selector is None else faiss.SearchParameters(sel=selector)
-    distances, rows = vectors.index.search(queries, k, params=parameters)
-    return distances, rows
