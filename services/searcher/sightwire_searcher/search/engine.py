@@ -1,0 +1,155 @@
+"""Runs queries on a snapshot. Synchronous and thread-safe: call it from a thread, FAISS and NumPy release the GIL."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from sightwire.segments.vectors import Matrix
+from sightwire.v1 import searcher_pb2
+from sightwire_searcher.search.explanation import Explanation, FieldReport
+from sightwire_searcher.search.field_rankings import FieldSearch, rank_field
+from sightwire_searcher.search.fusion import FusedItem, FusedRanking, fuse, fusion_depth
+from sightwire_searcher.search.matched_objects import ObjectMatcher
+from sightwire_searcher.search.paging import joined, step_ends
+from sightwire_searcher.search.query import Query
+from sightwire_searcher.search.rankings import Ranking
+from sightwire_searcher.search.selections import Selections
+from sightwire_searcher.search.stored_vectors import query_matrices
+from sightwire_searcher.snapshot import Snapshot
+
+
+class SearchEngine:
+    """Answers checked queries."""
+
+    def __init__(self, selections: Selections) -> None:
+        self._selections = selections
+
+    def search_batch(self, snapshot: Snapshot, queries: Sequence[Query]) -> list[searcher_pb2.SearchResponse]:
+        """Answers queries that have the same `batch_key` together: each segment is visited once for all of them."""
+        if len(queries) == 1:
+            return [self.search(snapshot, queries[0])]
+        started = time.perf_counter()
+        first = queries[0]
+        vectors = [query.targets[0].vector for query in queries]
+        matrix = np.concatenate([vector for vector in vectors if vector is not None])
+        rankings = self._rank(snapshot, first, 0, matrix, first.k)
+        return [
+            self._respond(snapshot, query, [vector], fuse([ranking], [1.0]), started)
+            for query, vector, ranking in zip(queries, vectors, rankings, strict=True)
+        ]
+
+    def search(self, snapshot: Snapshot, query: Query) -> searcher_pb2.SearchResponse:
+        """Answers one query.
+
+        Raises:
+            NotFoundError: it searches with an item that the snapshot does not have.
+            InvalidInputError: it searches with an item that has no vector.
+        """
+        started = time.perf_counter()
+        explanation = Explanation(snapshot.version, snapshot.record.generation) if query.explain else None
+        vectors = query_matrices(snapshot, query.targets)
+        ends = step_ends(query.k, query.offset)
+        steps = [self._ranking(snapshot, query, vectors, end, explanation) for end in ends]
+        ranking = FusedRanking(joined(steps, ends), steps[-1].complete)
+        if explanation is not None:
+            explanation.seconds["search"] = time.perf_counter() - started
+        response = self._respond(snapshot, query, vectors, ranking, started)
+        if explanation is not None:
+            explanation.seconds["total"] = response.search_seconds
+            response.explanation = explanation.as_json()
+        return response
+
+    def _ranking(
+        self,
+        snapshot: Snapshot,
+        query: Query,
+        vectors: Sequence[Matrix | None],
+        depth: int,
+        explanation: Explanation | None,
+    ) -> FusedRanking:
+        field_depth = fusion_depth(depth, len(vectors))
+        rankings = []
+        for number, vector in enumerate(vectors):
+            if vector is None:
+                rankings.append(Ranking([], complete=True))
+                continue
+            report = FieldReport(query.targets[number].field, field_depth) if explanation is not None else None
+            rankings.extend(self._rank(snapshot, query, number, vector, field_depth, report))
+            if explanation is not None and report is not None:
+                explanation.fields.append(report)
+        return fuse(rankings, [target.weight for target in query.targets])
+
+    def _rank(
+        self,
+        snapshot: Snapshot,
+        query: Query,
+        number: int,
+        matrix: Matrix,
+        depth: int,
+        report: FieldReport | None = None,
+    ) -> list[Ranking]:
+        target = query.targets[number]
+        search = FieldSearch(
+            field=target.field,
+            per_object=target.per_object,
+            filter=query.filter,
+            depth=depth,
+            ef_search=query.ef_search,
+        )
+        return rank_field(snapshot, self._selections, search, matrix, report)
+
+    def _respond(
+        self,
+        snapshot: Snapshot,
+        query: Query,
+        vectors: Sequence[Matrix | None],
+        ranking: FusedRanking,
+        started: float,
+    ) -> searcher_pb2.SearchResponse:
+        page = ranking.items[query.offset : query.offset + query.k]
+        matchers = [
+            ObjectMatcher(snapshot, target.field, vector, query.filter)
+            if target.per_object and vector is not None
+            else None
+            for target, vector in zip(query.targets, vectors, strict=True)
+        ]
+        documents = _documents(snapshot, page) if query.with_documents else [b""] * len(page)
+        return searcher_pb2.SearchResponse(
+            hits=[_hit(query, item, document, matchers) for item, document in zip(page, documents, strict=True)],
+            manifest_version=snapshot.version,
+            generation=snapshot.record.generation,
+            more=len(ranking.items) > query.offset + query.k or not ranking.complete,
+            search_seconds=time.perf_counter() - started,
+        )
+
+
+def _hit(query: Query, item: FusedItem, document: bytes, matchers: Sequence[ObjectMatcher | None]) -> searcher_pb2.Hit:
+    hit = searcher_pb2.Hit(
+        item_id=item.found.item_id,
+        score=item.found.score,
+        document=document,
+        field_scores=[
+            searcher_pb2.FieldScore(field=target.field, score=place.score, rank=place.rank)
+            for target, place in zip(query.targets, item.places, strict=True)
+        ],
+    )
+    # Several vectors may have searched the objects; an item shows those of the first that found it.
+    for matcher, place in zip(matchers, item.places, strict=True):
+        if matcher is not None and place.rank:
+            hit.objects.extend(matcher.match(item.found))
+            break
+    return hit
+
+
+def _documents(snapshot: Snapshot, page: Sequence[FusedItem]) -> list[bytes]:
+    """Documents of a page, read together from each segment."""
+    documents = [b""] * len(page)
+    by_segment: dict[int, list[int]] = {}
+    for index, item in enumerate(page):
+        by_segment.setdefault(item.found.segment, []).append(index)
+    for segment, indexes in by_segment.items():
+        rows = [page[index].found.row for index in indexes]
+        for index, document in zip(indexes, snapshot.segments[segment].reader.documents(rows), strict=True):
+            documents[index] = document
+    return documents

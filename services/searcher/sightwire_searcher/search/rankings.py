@@ -1,0 +1,72 @@
+"""Rankings: what a field found, best first; and how the answers of segments become one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from sightwire.segments.vectors import Matrix
+from sightwire_searcher.snapshot import Snapshot
+
+
+class Found(NamedTuple):
+    """An item that was found: its score (higher is closer), its id, and where it is in the snapshot."""
+
+    score: float
+    item_id: str
+    segment: int
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Items by falling score, then id. `complete`: there are no others that may be found."""
+
+    found: list[Found]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentHits:
+    """What one segment found for one query, best first: float32 [n] and item rows, int64 [n]."""
+
+    segment: int
+    scores: Matrix
+    rows: npt.NDArray[np.int64]
+
+
+def merge(snapshot: Snapshot, parts: Sequence[SegmentHits], depth: int) -> list[Found]:
+    """The best `depth` of what the segments found, by falling score, then id."""
+    kept = _best(parts, depth)
+    found: list[Found] = []
+    for part in kept:
+        ids = snapshot.segments[part.segment].reader.ids(part.rows)
+        found.extend(
+            Found(score, item_id, part.segment, row)
+            for score, item_id, row in zip(part.scores.tolist(), ids, part.rows.tolist(), strict=True)
+        )
+    found.sort(key=by_score_then_id)
+    return found[:depth]
+
+
+def by_score_then_id(found: Found) -> tuple[float, str]:
+    """Sort key of a ranking."""
+    return -found.score, found.item_id
+
+
+def _best(parts: Sequence[SegmentHits], depth: int) -> list[SegmentHits]:
+    """Leaves out what cannot be among the best `depth`, before ids are read; equal scores stay together."""
+    parts = [part for part in parts if len(part.scores)]
+    if sum(len(part.scores) for part in parts) <= depth:
+        return list(parts)
+    scores = np.concatenate([part.scores for part in parts])
+    worst_kept = np.partition(scores, len(scores) - depth)[len(scores) - depth]
+    best = []
+    for part in parts:
+        # Best first, so that what is kept of a segment is a beginning.
+        count = int(np.count_nonzero(part.scores >= worst_kept))
+        if count:
+            best.append(SegmentHits(part.segment, part.scores[:count], part.rows[:count]))
+    return best

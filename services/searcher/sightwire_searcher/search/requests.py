@@ -1,0 +1,99 @@
+"""Turns a search request into a checked query, or says what is wrong with it."""
+
+import math
+from typing import Final
+
+import numpy as np
+
+from sightwire.contracts.collections import CollectionRecord, VectorField, VectorSource
+from sightwire.errors import ConflictError, InvalidInputError, InvalidVectorError
+from sightwire.segments.vectors import Matrix, query_vectors
+from sightwire.v1 import searcher_pb2
+from sightwire_searcher.filters.checking import check_filter
+from sightwire_searcher.search.query import CheckedFilter, FieldTarget, Query
+
+MAX_K: Final = 1000
+#: How far paging reaches: `offset` + `k`.
+MAX_WINDOW: Final = 10_000
+MAX_FIELD_QUERIES: Final = 16
+MAX_EF_SEARCH: Final = 10_000
+_FLOAT_BYTES: Final = 4
+
+
+def checked_query(request: searcher_pb2.SearchRequest, record: CollectionRecord) -> Query:
+    """The query of `request` for the collection `record`.
+
+    Raises:
+        InvalidInputError: something about it can never be answered.
+        ConflictError: a vector is of another space than the collection's live generation.
+    """
+    if not 1 <= request.k <= MAX_K:
+        raise InvalidInputError(f"'k' expects 1 to {MAX_K}, got {request.k}")
+    if request.offset + request.k > MAX_WINDOW:
+        raise InvalidInputError(
+            f"paging reaches {MAX_WINDOW} results far, got offset {request.offset} + k {request.k}; use a filter"
+        )
+    if request.ef_search > MAX_EF_SEARCH:
+        raise InvalidInputError(f"'ef_search' expects up to {MAX_EF_SEARCH}, got {request.ef_search}")
+    if not 1 <= len(request.queries) <= MAX_FIELD_QUERIES:
+        raise InvalidInputError(f"a search needs 1 to {MAX_FIELD_QUERIES} field queries, got {len(request.queries)}")
+    return Query(
+        targets=tuple(_checked_target(query, record) for query in request.queries),
+        k=request.k,
+        offset=request.offset,
+        filter=checked_filter(request.filter, record) if request.HasField("filter") else None,
+        ef_search=request.ef_search or record.spec.index.ef_search,
+        explain=request.explain,
+        with_documents=not request.omit_documents,
+    )
+
+
+def checked_filter(message: searcher_pb2.Filter, record: CollectionRecord) -> CheckedFilter:
+    """A filter that fits the collection.
+
+    Raises:
+        InvalidFilterError: it does not.
+    """
+    check_filter(message, record.spec)
+    return CheckedFilter(message, message.SerializeToString(deterministic=True))
+
+
+def _checked_target(query: searcher_pb2.FieldQuery, record: CollectionRecord) -> FieldTarget:
+    field = record.spec.fields.get(query.field)
+    if field is None:
+        known = ", ".join(record.spec.fields)
+        raise InvalidInputError(f"collection {record.name!r} has no vector field {query.field!r} (it has: {known})")
+    if not math.isfinite(query.weight) or query.weight < 0:
+        raise InvalidInputError(f"the weight of field {query.field!r} expects a number from 0, got {query.weight}")
+    vector: Matrix | None = None
+    match query.WhichOneof("query"):
+        case "vector":
+            vector = _checked_vector(query, field, record)
+        case None:
+            raise InvalidInputError(f"the query of field {query.field!r} needs a 'vector' or an 'item_id'")
+    return FieldTarget(
+        field=query.field,
+        per_object=field.source is VectorSource.OBJECT,
+        weight=query.weight or 1.0,
+        vector=vector,
+        item_id=query.item_id,
+    )
+
+
+def _checked_vector(query: searcher_pb2.FieldQuery, field: VectorField, record: CollectionRecord) -> Matrix:
+    if query.space and query.space != record.space:
+        raise ConflictError(
+            f"the vector for field {query.field!r} is of space {query.space!r}, but collection {record.name!r} is "
+            f"indexed in space {record.space!r}; embed the query with that model"
+        )
+    dimension = record.dimension(query.field)
+    if len(query.vector) != _FLOAT_BYTES * dimension:
+        raise InvalidVectorError(
+            f"field {query.field!r} expects a vector of {dimension} float32 numbers "
+            f"({_FLOAT_BYTES * dimension} bytes), got {len(query.vector)} bytes"
+        )
+    vector = np.frombuffer(query.vector, dtype="<f4").reshape(1, dimension)
+    try:
+        return query_vectors(vector, dimension, field.metric)
+    except InvalidVectorError as error:
+        raise InvalidVectorError(f"field {query.field!r}: {error.detail}") from None

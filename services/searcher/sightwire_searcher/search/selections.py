@@ -1,0 +1,90 @@
+"""Which vectors of a segment a filter and the deletions leave, evaluated once and kept."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from sightwire.segments.selection import Selection
+from sightwire_searcher.filters.columns import Mask
+from sightwire_searcher.filters.item_masks import item_mask
+from sightwire_searcher.filters.object_masks import object_mask
+from sightwire_searcher.filters.pruning import Coverage, coverage
+from sightwire_searcher.search.query import CheckedFilter
+from sightwire_searcher.selection_cache import SelectionCache
+from sightwire_searcher.snapshot import SegmentView
+
+#: In place of a field's name: the items themselves. No field can be called so.
+_ITEMS: Final = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What of a segment may be found.
+
+    `selection` is None when everything may; `count` is the number of vectors (or items) that may; `pruned` says that
+    the segment's time range alone ruled all of it out.
+    """
+
+    selection: Selection | None
+    count: int
+    pruned: bool = False
+
+
+class Selections:
+    """Evaluates filters over segments, through a cache."""
+
+    def __init__(self, cache: SelectionCache) -> None:
+        self._cache = cache
+
+    def vectors(self, view: SegmentView, field: str, filter_: CheckedFilter | None) -> Choice:
+        """Vectors of `field` that may be found."""
+        index = view.reader.fields[field]
+        per_object = index.description.per_object
+        return self._choose(view, field, filter_, total=index.rows, per_object=per_object)
+
+    def items(self, view: SegmentView, filter_: CheckedFilter | None) -> Choice:
+        """Items that may be found; rows of the selection are item rows."""
+        return self._choose(view, _ITEMS, filter_, total=view.reader.rows, per_object=False)
+
+    def _choose(
+        self, view: SegmentView, field: str, filter_: CheckedFilter | None, *, total: int, per_object: bool
+    ) -> Choice:
+        if total == 0:
+            return Choice(None, 0)
+        if filter_ is not None and view.time_bounds is not None:
+            match coverage(filter_.message, view.time_bounds):
+                case Coverage.NONE:
+                    return Choice(None, 0, pruned=True)
+                case Coverage.ALL:
+                    filter_ = None
+        if filter_ is None and view.live is None:
+            return Choice(None, total)
+        key = (view.key, field, filter_.key if filter_ is not None else b"")
+
+        def evaluate() -> Selection:
+            mask = _object_rows(view, filter_) if per_object else _item_rows(view, filter_)
+            return view.reader.select(field, mask) if field != _ITEMS else Selection(mask)
+
+        selection = self._cache.get(key, evaluate)
+        return Choice(None if selection.is_everything else selection, selection.count)
+
+
+def object_rows(view: SegmentView, filter_: CheckedFilter | None) -> Mask:
+    """Objects that may be found; bool [objects]."""
+    return _object_rows(view, filter_)
+
+
+def _item_rows(view: SegmentView, filter_: CheckedFilter | None) -> Mask:
+    if filter_ is None:
+        return view.live if view.live is not None else np.ones(view.reader.rows, dtype=np.bool_)
+    mask = item_mask(view.reader, filter_.message)
+    return mask if view.live is None else mask & view.live
+
+
+def _object_rows(view: SegmentView, filter_: CheckedFilter | None) -> Mask:
+    item_rows = view.reader.object_item_rows
+    if filter_ is None:
+        return view.live[item_rows] if view.live is not None else np.ones(len(item_rows), dtype=np.bool_)
+    mask = object_mask(view.reader, filter_.message)
+    return mask if view.live is None else mask & view.live[item_rows]

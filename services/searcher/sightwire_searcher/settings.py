@@ -1,0 +1,46 @@
+"""Settings of the searcher: `SIGHTWIRE_SEARCHER_*`, next to the shared `SIGHTWIRE_*`."""
+
+import os
+from pathlib import Path
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from sightwire.settings import Port, SharedSettings
+
+_MEBIBYTE = 1024 * 1024
+
+
+class SearcherSettings(SharedSettings):
+    """Where the searcher answers, what it keeps in memory, and how much it does at once."""
+
+    searcher_id: str | None = Field(
+        default=None, description="Name in the registry of searchers; none: host name, port and a random part"
+    )
+    searcher_port: Port = Field(default=8203, description="gRPC port; 0 for any free one")
+    searcher_advertised_address: str | None = Field(
+        default=None, description="Address that the searcher announces; none: host and port that it binds to"
+    )
+    searcher_cache_dir: Path = Field(
+        default=Path("data/searcher"), description="Folder for segments of a remote blob store"
+    )
+    searcher_threads: PositiveInt = Field(
+        default_factory=lambda: os.cpu_count() or 1, description="Threads that search; default: one per core"
+    )
+    searcher_max_queued: PositiveInt = Field(
+        default=1024, description="Queries that may wait for a thread; more are refused as overload"
+    )
+    searcher_max_batch: PositiveInt = Field(
+        default=64, description="Queries of the same field and filter that are searched together at most"
+    )
+    searcher_filter_cache_bytes: PositiveInt = Field(
+        default=256 * _MEBIBYTE, description="Memory for evaluated filters"
+    )
+    searcher_kept_snapshots: PositiveInt = Field(
+        default=32, description="Older manifest versions of a collection that paging may go on with"
+    )
+    searcher_keep_seconds: PositiveFloat = Field(
+        default=300.0, description="How long an older manifest version is kept for paging"
+    )
+    searcher_verify_checksums: bool = Field(
+        default=True, description="Read and check every byte of a segment before serving it"
+    )

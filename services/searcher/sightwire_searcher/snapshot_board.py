@@ -1,0 +1,106 @@
+"""Which snapshot answers: the newest of each collection, and for a while those that somebody may be paging through.
+
+Belongs to the event loop. Readers take a reference, reloads replace it; nobody ever waits.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sightwire.contracts.collections import CollectionRecord
+from sightwire.errors import ConflictError, UnavailableError
+from sightwire_searcher.snapshot import Snapshot
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """Snapshots of one collection."""
+
+    newest: Snapshot
+    #: Whether `newest` has answered a search: only then can a page refer to it.
+    newest_was_searched: bool = False
+    #: Older ones by version, oldest first, with the time at which they were replaced.
+    older: OrderedDict[int, tuple[Snapshot, float]] = field(default_factory=OrderedDict)
+
+
+class SnapshotBoard:
+    """Snapshots by collection.
+
+    Args:
+        kept: older snapshots of a collection that are kept at most.
+        keep_seconds: how long they are kept.
+        clock: seconds, for tests.
+    """
+
+    def __init__(self, *, kept: int, keep_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._kept = kept
+        self._keep_seconds = keep_seconds
+        self._clock = clock
+        self._shelves: dict[str, _Shelf] = {}
+
+    def newest(self, collection: str) -> Snapshot | None:
+        """The newest snapshot, None for a collection that is not loaded."""
+        shelf = self._shelves.get(collection)
+        return shelf.newest if shelf is not None else None
+
+    def for_search(self, collection: str, version: int) -> Snapshot | None:
+        """The snapshot of a manifest version, 0 for the newest; None for a collection that is not loaded.
+
+        Raises:
+            UnavailableError: the version is newer than what is loaded; another try may succeed.
+            ConflictError: the version is not kept any more.
+        """
+        shelf = self._shelves.get(collection)
+        if shelf is None:
+            return None
+        newest = shelf.newest
+        if version in (0, newest.version):
+            shelf.newest_was_searched = True
+            return newest
+        if version > newest.version:
+            raise UnavailableError(
+                f"manifest version {version} of collection {collection!r} is not loaded yet "
+                f"(newest: {newest.version}); try again"
+            )
+        kept = shelf.older.get(version)
+        if kept is None:
+            raise ConflictError(
+                f"manifest version {version} of collection {collection!r} is not kept any more "
+                f"(newest: {newest.version}); start again from the first page"
+            )
+        return kept[0]
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Makes `snapshot` the one that answers from now on."""
+        name = snapshot.record.name
+        shelf = self._shelves.get(name)
+        if shelf is None or shelf.newest.incarnation != snapshot.incarnation:
+            self._shelves[name] = _Shelf(snapshot)
+            return
+        if shelf.newest_was_searched and shelf.newest.version != snapshot.version:
+            shelf.older[shelf.newest.version] = (shelf.newest, self._clock())
+        shelf.newest, shelf.newest_was_searched = snapshot, False
+        self.expire()
+
+    def drop(self, collection: str) -> None:
+        """Forgets a collection."""
+        self._shelves.pop(collection, None)
+
+    def expire(self) -> None:
+        """Lets go of snapshots that are too old or too many; call now and then, also when nothing is published."""
+        expired_before = self._clock() - self._keep_seconds
+        for shelf in self._shelves.values():
+            while shelf.older:
+                _, replaced_at = next(iter(shelf.older.values()))
+                if len(shelf.older) <= self._kept and replaced_at >= expired_before:
+                    break
+                shelf.older.popitem(last=False)
+
+    def all(self) -> list[Snapshot]:
+        """The newest snapshot of each collection."""
+        return [shelf.newest for shelf in self._shelves.values()]
+
+    def records(self) -> dict[str, CollectionRecord]:
+        """Records of the loaded collections by name."""
+        return {name: shelf.newest.record for name, shelf in self._shelves.items()}
