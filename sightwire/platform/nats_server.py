@@ -33,6 +33,7 @@ LOOPBACK = "127.0.0.1"
 # Bus messages carry batches of vectors and inline events; anything larger travels as a claim check.
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 _START_ATTEMPTS = 3
+_READINESS_POLL_SECONDS = 0.02
 _CONFIGURATION_FILE = "nats-server.conf"
 _ACCESS_FILE = "access.json"
 _LOG_FILE = "nats-server.log"
@@ -153,6 +154,11 @@ def render_configuration(access: NatsAccess, store_directory: Path) -> str:
     )
 
 
+async def nats_is_ready(access: NatsAccess) -> bool:
+    """Whether a client can connect now and JetStream answers."""
+    return (await _why_not_ready(access)) is None
+
+
 async def wait_until_nats_ready(
     access: NatsAccess, *, deadline: float, still_running: Callable[[], bool] = lambda: True
 ) -> None:
@@ -163,18 +169,20 @@ async def wait_until_nats_ready(
     """
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + deadline
-    last_problem = "it was never reached"
-    while loop.time() < give_up_at:
+    while (problem := await _why_not_ready(access)) is not None:
         if not still_running():
             raise PlatformError(f"nats-server at {access.url} ended before it was ready; its log says why")
-        try:
-            await _ask_jetstream(access)
-        except (OSError, NatsError, JetStreamError, TimeoutError) as error:
-            last_problem = f"{type(error).__name__}: {error}"
-            await asyncio.sleep(0.02)
-        else:
-            return
-    raise PlatformError(f"nats-server at {access.url} was not ready within {deadline:g} s; last: {last_problem}")
+        if loop.time() >= give_up_at:
+            raise PlatformError(f"nats-server at {access.url} was not ready within {deadline:g} s; last: {problem}")
+        await asyncio.sleep(_READINESS_POLL_SECONDS)
+
+
+async def _why_not_ready(access: NatsAccess) -> str | None:
+    try:
+        await _ask_jetstream(access)
+    except (OSError, NatsError, JetStreamError, TimeoutError) as error:
+        return f"{type(error).__name__}: {error}"
+    return None
 
 
 async def _ask_jetstream(access: NatsAccess) -> None:

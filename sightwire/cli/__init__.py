@@ -1,0 +1,1 @@
+"""The `sightwire` command. Each module is one command or one group of commands."""

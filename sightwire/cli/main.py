@@ -1,0 +1,51 @@
+"""Puts the commands together."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from sightwire import __version__
+from sightwire.cli import collections, dlq, ingest, items, search, status, up
+from sightwire.cli.output import fail
+from sightwire.errors import SightwireError
+
+app = typer.Typer(
+    name="sightwire",
+    help="Run a Sightwire platform on this machine, fill it, and search it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("up")(up.up)
+app.command("status")(status.status)
+app.command("ingest")(ingest.ingest)
+app.command("search")(search.search)
+app.add_typer(collections.app, name="collections")
+app.add_typer(items.app, name="items")
+app.add_typer(dlq.app, name="dlq")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sightwire {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+
+
+def run() -> None:
+    """The entry point of the `sightwire` script: errors that the platform raises on purpose end in one line."""
+    try:
+        app()
+    except SightwireError as error:
+        fail(str(error))
+        sys.exit(1)

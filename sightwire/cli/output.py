@@ -1,0 +1,64 @@
+"""What every command prints: tables and sentences for people, JSON for programs."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+
+#: For people: progress, notices and errors. Standard output carries results alone.
+notices = Console(stderr=True, highlight=False)
+results = Console(highlight=False)
+
+
+def print_json(value: object) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.buffer.write(orjson.dumps(value, default=_plain, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    sys.stdout.buffer.flush()
+
+
+def print_json_line(value: object) -> None:
+    """One JSON document on a line of its own, for commands that tell what happens while it happens."""
+    sys.stdout.buffer.write(orjson.dumps(value, default=_plain, option=orjson.OPT_APPEND_NEWLINE))
+    sys.stdout.buffer.flush()
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table on standard output; None shows as nothing."""
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    results.print(table)
+
+
+def print_members(members: dict[str, Any]) -> None:
+    """One thing with its members, a line each; members without a value are left out."""
+    width = max((len(name) for name in members), default=0)
+    for name, value in members.items():
+        if value not in (None, "", [], {}, ()):
+            shown = value if isinstance(value, str | int | float) else orjson.dumps(value, default=_plain).decode()
+            typer.echo(f"{name:<{width}}  {shown}")
+
+
+def fail(message: str) -> None:
+    """An error for a person."""
+    notices.print(f"[bold red]error:[/] {_escaped(message)}")
+
+
+def warn(message: str) -> None:
+    """Something that a person should know and that stops nothing."""
+    notices.print(f"[yellow]warning:[/] {_escaped(message)}")
+
+
+def _escaped(message: str) -> str:
+    return message.replace("[", r"\[")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_none=True)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,45 @@
+"""The Python client of the native API: `Sightwire`, and `AsyncSightwire` with the same methods as coroutines.
+
+Example::
+
+    from sightwire.client import Sightwire
+
+    with Sightwire() as sightwire:
+        sightwire.collections.create("holidays")
+        sightwire.items.put("holidays", image=Path("beach.jpg"), text="a beach", wait=True)
+        for hit in sightwire.search("holidays", text="sand and sea").hits:
+            print(hit.id, hit.score)
+"""
+
+from sightwire.client.asynchronous import AsyncSightwire
+from sightwire.client.calls import Picture
+from sightwire.client.models import (
+    BatchResult,
+    Collection,
+    CollectionSummary,
+    Hit,
+    ItemPage,
+    ItemStatus,
+    MatchedObject,
+    SearchResults,
+    UploadedPicture,
+)
+from sightwire.client.problems import ApiError, ConnectionFailedError
+from sightwire.client.synchronous import Sightwire
+
+__all__ = [
+    "ApiError",
+    "AsyncSightwire",
+    "BatchResult",
+    "Collection",
+    "CollectionSummary",
+    "ConnectionFailedError",
+    "Hit",
+    "ItemPage",
+    "ItemStatus",
+    "MatchedObject",
+    "Picture",
+    "SearchResults",
+    "Sightwire",
+    "UploadedPicture",
+]

@@ -1,0 +1,141 @@
+"""Which processes make up the platform on one machine, with which settings: the plan that the supervisor follows."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from sightwire.platform.data_directory import DataDirectory
+from sightwire.platform.nats_server import LOOPBACK, NatsLaunch, nats_is_ready
+from sightwire.platform.ports import find_free_port
+from sightwire.platform.readiness import answers_ready
+from sightwire.platform.supervised_process import ProcessSpec
+
+DRAIN_SECONDS = 10.0
+# A service flushes its spans and closes its connections after it has drained.
+_STOP_SECONDS = DRAIN_SECONDS + 5.0
+
+
+@dataclass(frozen=True)
+class ServicePorts:
+    """The TCP ports of one plan; the gateway's alone is the user's choice."""
+
+    gateway: int
+    embedder: int
+    embedder_operations: int
+    indexer_operations: int
+    searcher: int
+    searcher_operations: int
+
+    @classmethod
+    def with_free_ports(cls, gateway: int) -> "ServicePorts":
+        """Free ports for everything behind the gateway."""
+        return cls(gateway, *(find_free_port(LOOPBACK) for _ in range(5)))
+
+
+@dataclass(frozen=True)
+class LocalPlatform:
+    """The processes of one machine, in groups that start one after the other, and where they answer."""
+
+    start_groups: tuple[tuple[ProcessSpec, ...], ...]
+    gateway_url: str
+    operations_urls: Mapping[str, str]
+    addresses: Mapping[str, str]
+
+
+def plan_local_platform(
+    *,
+    data: DataDirectory,
+    nats: NatsLaunch,
+    ports: ServicePorts,
+    host: str,
+    bundle: Path | None,
+    environment: Mapping[str, str],
+) -> LocalPlatform:
+    """The processes of a platform whose gateway listens on `host`.
+
+    `environment` is what every process inherits; settings that the plan decides replace those in it. `bundle` is the
+    folder of the model bundle, or None for what the embedder finds by itself.
+    """
+    shared = {
+        **environment,
+        "SIGHTWIRE_NATS_URL": nats.access.url,
+        "SIGHTWIRE_NATS_USER": nats.access.user,
+        "SIGHTWIRE_NATS_PASSWORD": nats.access.password,
+        "SIGHTWIRE_BLOBS_URL": environment.get("SIGHTWIRE_BLOBS_URL", str(data.blobs)),
+        "SIGHTWIRE_DRAIN_SECONDS": str(DRAIN_SECONDS),
+        "SIGHTWIRE_LOG_FORMAT": "json",
+        "SIGHTWIRE_HOST": LOOPBACK,
+        "PYTHONUNBUFFERED": "1",
+    }
+    gateway_url = f"http://{_reachable(host)}:{ports.gateway}"
+    operations_urls = {
+        "gateway": gateway_url,
+        "embedder": f"http://{LOOPBACK}:{ports.embedder_operations}",
+        "indexer": f"http://{LOOPBACK}:{ports.indexer_operations}",
+        "searcher": f"http://{LOOPBACK}:{ports.searcher_operations}",
+    }
+    addresses = {
+        "nats": nats.access.url,
+        "gateway": gateway_url,
+        "embedder": f"{LOOPBACK}:{ports.embedder}",
+        "searcher": f"{LOOPBACK}:{ports.searcher}",
+    }
+    own_settings: dict[str, dict[str, str]] = {
+        "embedder": {
+            "SIGHTWIRE_OPS_PORT": str(ports.embedder_operations),
+            "SIGHTWIRE_EMBEDDER_PORT": str(ports.embedder),
+            "SIGHTWIRE_EMBEDDER_CACHE_DIR": str(data.cache / "embedder"),
+            **({"SIGHTWIRE_MODEL_BUNDLE": str(bundle)} if bundle is not None else {}),
+        },
+        "indexer": {
+            "SIGHTWIRE_OPS_PORT": str(ports.indexer_operations),
+            "SIGHTWIRE_INDEXER_WORK_DIR": str(data.cache / "indexer"),
+        },
+        "searcher": {
+            "SIGHTWIRE_OPS_PORT": str(ports.searcher_operations),
+            "SIGHTWIRE_SEARCHER_PORT": str(ports.searcher),
+            # One name for all its lives: a killed searcher's announcement is then its successor's, and nobody waits
+            # for one that will never come back.
+            "SIGHTWIRE_SEARCHER_ID": "local",
+            "SIGHTWIRE_SEARCHER_CACHE_DIR": str(data.cache / "searcher"),
+        },
+        "gateway": {
+            "SIGHTWIRE_GATEWAY_HOST": host,
+            "SIGHTWIRE_GATEWAY_PORT": str(ports.gateway),
+            "SIGHTWIRE_GATEWAY_EMBEDDER_ADDRESS": addresses["embedder"],
+            "SIGHTWIRE_GATEWAY_SEARCHER_ADDRESS": addresses["searcher"],
+        },
+    }
+
+    def service(name: str) -> ProcessSpec:
+        return ProcessSpec(
+            name=name,
+            command=(sys.executable, "-m", f"sightwire_{name}"),
+            environment={**shared, **own_settings[name]},
+            log_path=data.logs / f"{name}.log",
+            is_ready=partial(answers_ready, operations_urls[name]),
+            stop_seconds=_STOP_SECONDS,
+        )
+
+    bus = ProcessSpec(
+        name="nats",
+        command=nats.command,
+        environment=environment,
+        log_path=data.logs / "nats.log",
+        is_ready=partial(nats_is_ready, nats.access),
+    )
+    # The services start together: each waits by itself for what it needs. The order within the group is that of
+    # stopping, backwards: the gateway first, then along the way of an item.
+    services = tuple(service(name) for name in ("searcher", "indexer", "embedder", "gateway"))
+    return LocalPlatform(
+        start_groups=((bus,), services), gateway_url=gateway_url, operations_urls=operations_urls, addresses=addresses
+    )
+
+
+def _reachable(host: str) -> str:
+    """An address at which this machine reaches a server bound to `host`."""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104  compared, not bound
+        return LOOPBACK
+    return f"[{host}]" if ":" in host else host
