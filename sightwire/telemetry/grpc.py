@@ -16,7 +16,7 @@ def client_interceptors() -> list[grpc.aio.ClientInterceptor]:
     return interceptors
 
 
-def server_interceptors() -> list[grpc.aio.ServerInterceptor[Any, Any]]:
+def server_interceptors() -> "list[grpc.aio.ServerInterceptor[Any, Any]]":
     """Interceptors for `grpc.aio.server`. Call after `configure_tracing`."""
     if not _tracing_is_on():
         return []

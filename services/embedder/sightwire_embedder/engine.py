@@ -113,6 +113,17 @@ class EmbeddingEngine:
             data, priority, image_vector=image_vector, detect=detect, object_vectors=object_vectors
         )
 
+    async def embed_pictures(self, pictures: Sequence[bytes], priority: Priority) -> tuple[list[Vector], float]:
+        """The vector of each picture file, and the longest of the model calls that made them, in seconds.
+
+        Raises as `analyse_picture` does when any of them is no acceptable picture.
+        """
+        analyses = await asyncio.gather(
+            *(self.analyse_picture(data, priority, detect=False, object_vectors=False) for data in pictures)
+        )
+        vectors = [analysis.image_vector for analysis in analyses if analysis.image_vector is not None]
+        return vectors, max(analysis.model_seconds for analysis in analyses)
+
     def _picture_analyser(self, spec: BundleSpec, models: LoadedModels) -> PictureAnalyser | None:
         if models.image is None:
             return None

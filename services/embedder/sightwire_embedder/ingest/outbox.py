@@ -1,0 +1,129 @@
+"""Publishes embedded items in batches: whatever is ready while the last batch was being stored goes out together."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+
+from sightwire.bus.connection import OutgoingMessage
+from sightwire.bus.headers import PROTOBUF, event_headers
+from sightwire.contracts import subjects
+from sightwire.errors import UnavailableError
+from sightwire.telemetry.tracing import links_to, tracer
+from sightwire.v1 import events_pb2
+
+MAX_BATCH_ITEMS: Final = 32
+#: Far below the largest message that the stream takes; a single item may be larger than this.
+MAX_BATCH_BYTES: Final = 1024 * 1024
+
+_tracer = tracer(__name__)
+
+Publish = Callable[[Sequence[OutgoingMessage]], Awaitable[object]]
+
+
+class Destination(NamedTuple):
+    """Items of one incarnation of a collection and one space share messages."""
+
+    collection: str
+    collection_uid: str
+    space: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Entry:
+    destination: Destination
+    item: events_pb2.EmbeddedItem
+    stored: "asyncio.Future[None]"
+
+
+def make_batches(
+    items: Sequence[tuple[Destination, events_pb2.EmbeddedItem]],
+) -> list[events_pb2.EmbeddedBatch]:
+    """The items in messages, each of one destination and in order, of limited number and size."""
+    batches: list[events_pb2.EmbeddedBatch] = []
+    open_batches: dict[Destination, tuple[events_pb2.EmbeddedBatch, int]] = {}
+    for destination, item in items:
+        item_bytes = item.ByteSize()
+        batch, batch_bytes = open_batches.get(destination, (None, 0))
+        if batch is None or len(batch.items) >= MAX_BATCH_ITEMS or batch_bytes + item_bytes > MAX_BATCH_BYTES:
+            batch, batch_bytes = events_pb2.EmbeddedBatch(**destination._asdict()), 0
+            batches.append(batch)
+        batch.items.append(item)
+        open_batches[destination] = (batch, batch_bytes + item_bytes)
+    return batches
+
+
+class Outbox:
+    """Collects embedded items and publishes them. Use as an async context manager."""
+
+    def __init__(self, publish: Publish) -> None:
+        self._publish = publish
+        self._entries: list[_Entry] = []
+        self._filled = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._publish_for_ever(), name="outbox")
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        for entry in self._entries:
+            if not entry.stored.done():
+                entry.stored.set_exception(UnavailableError("the embedder is shutting down; the event stays queued"))
+
+    async def put(self, destination: Destination, item: events_pb2.EmbeddedItem) -> None:
+        """Returns once the bus has stored the item. Raises `UnavailableError` when it did not confirm that."""
+        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._entries.append(_Entry(destination, item, stored))
+        self._filled.set()
+        await stored
+
+    async def _publish_for_ever(self) -> None:
+        while True:
+            await self._filled.wait()
+            self._filled.clear()
+            entries = [entry for entry in self._entries if not entry.stored.done()]
+            self._entries.clear()
+            if entries:
+                await self._publish_entries(entries)
+
+    async def _publish_entries(self, entries: list[_Entry]) -> None:
+        with _tracer.start_as_current_span(
+            "publish embedded",
+            links=links_to(entry.item.traceparent for entry in entries if entry.item.traceparent),
+            attributes={"sightwire.items": len(entries)},
+        ):
+            batches = make_batches([(entry.destination, entry.item) for entry in entries])
+            try:
+                await self._publish([_message(batch) for batch in batches])
+            except asyncio.CancelledError:
+                self._entries = entries
+                raise
+            except Exception as error:
+                # Some of the messages may have been stored; the indexer ignores what comes twice.
+                for entry in entries:
+                    if not entry.stored.done():
+                        entry.stored.set_exception(error)
+                return
+        for entry in entries:
+            if not entry.stored.done():
+                entry.stored.set_result(None)
+
+
+def _message(batch: events_pb2.EmbeddedBatch) -> OutgoingMessage:
+    return OutgoingMessage(
+        subject=subjects.embedded(batch.collection, batch.space),
+        payload=batch.SerializeToString(),
+        headers=event_headers(
+            event_type="sightwire.items.embedded",
+            source="embedder",
+            subject=batch.collection,
+            content_type=PROTOBUF,
+        ),
+    )

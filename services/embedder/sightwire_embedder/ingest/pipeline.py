@@ -1,0 +1,214 @@
+"""Works on many deliveries at once and answers for each on its own: acknowledged, tried again, or buried."""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from opentelemetry import trace
+
+from sightwire.contracts.collections import CollectionRecord
+from sightwire.contracts.events import IngestEvent, ItemState, ItemStatus, Operation
+from sightwire.errors import SightwireError
+from sightwire.telemetry.tracing import TRACEPARENT, context_from, traceparent_of, tracer
+from sightwire.v1 import events_pb2
+from sightwire_embedder.ingest.delivery import IngestDelivery, parse_event, readable_id
+from sightwire_embedder.ingest.outbox import Destination, Outbox
+from sightwire_embedder.ingest.retry import Bury, NeverAnsweredError, RetryPolicy, verdict
+
+logger = logging.getLogger(__name__)
+_tracer = tracer(__name__)
+
+#: Time in which the bus expects an answer for a delivery, or word that it is still being worked on.
+ACK_WAIT_SECONDS: Final = 10.0
+_PROGRESS_INTERVAL_SECONDS: Final = ACK_WAIT_SECONDS / 3
+
+EmbedItem = Callable[[IngestEvent, CollectionRecord, int], Awaitable[events_pb2.EmbeddedItem]]
+FindCollection = Callable[[str], Awaitable[CollectionRecord]]
+SendStatus = Callable[[ItemStatus], Awaitable[None]]
+
+
+class BuryDelivery(Protocol):
+    """Puts a delivery into the dead-letter queue; raises when the queue did not take it."""
+
+    def __call__(self, delivery: IngestDelivery, code: str, reason: str) -> Awaitable[None]: ...
+
+
+class CountOutcome(Protocol):
+    """Told what became of each delivery: embedded, retried or buried."""
+
+    def __call__(self, outcome: str) -> None: ...
+
+
+class IngestPipeline:
+    """From deliveries to embedded items in the bus. Use as an async context manager; leaving it drains."""
+
+    def __init__(
+        self,
+        *,
+        embed: EmbedItem,
+        find_collection: FindCollection,
+        outbox: Outbox,
+        send_status: SendStatus,
+        bury: BuryDelivery,
+        count_outcome: CountOutcome,
+        retry_policy: RetryPolicy,
+        max_in_flight: int,
+        drain_seconds: float,
+    ) -> None:
+        self._embed = embed
+        self._find_collection = find_collection
+        self._outbox = outbox
+        self._send_status = send_status
+        self._bury = bury
+        self._count_outcome = count_outcome
+        self._retry_policy = retry_policy
+        self._room = asyncio.Semaphore(max_in_flight)
+        self._drain_seconds = drain_seconds
+        #: Deliveries that nobody has answered for yet, those that wait for room included.
+        self._unanswered: set[IngestDelivery] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._progress_task: asyncio.Task[None] | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """Deliveries that were accepted and not answered yet."""
+        return len(self._unanswered)
+
+    async def __aenter__(self) -> Self:
+        self._progress_task = asyncio.create_task(self._report_progress_for_ever(), name="ingest-progress")
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        """Finishes what it can in time, and gives the rest back to the bus at once."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._drain_seconds)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._progress_task is not None:
+            self._progress_task.cancel()
+            await asyncio.gather(self._progress_task, return_exceptions=True)
+        for delivery in list(self._unanswered):
+            await self._try_again(delivery, 0.0)
+
+    async def accept(self, deliveries: Sequence[IngestDelivery]) -> None:
+        """Starts work on all deliveries; returns when the last has begun, so that a full pipeline slows its source."""
+        self._unanswered.update(deliveries)
+        for delivery in deliveries:
+            await self._room.acquire()
+            task = asyncio.create_task(self._process(delivery))
+            self._tasks.add(task)
+            task.add_done_callback(functools.partial(self._finish, delivery))
+
+    def _finish(self, delivery: IngestDelivery, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._room.release()
+        if task.cancelled():
+            return  # draining gives the delivery back
+        self._unanswered.discard(delivery)
+        if (error := task.exception()) is not None:
+            # The bus delivers it again when its time for an answer is over.
+            logger.error("cannot answer for a delivery", exc_info=error)
+
+    async def _process(self, delivery: IngestDelivery) -> None:
+        parent = context_from(delivery.headers.get(TRACEPARENT))
+        with _tracer.start_as_current_span(
+            "embed item",
+            context=parent,
+            kind=trace.SpanKind.CONSUMER,
+            attributes={"messaging.destination.name": delivery.subject, "sightwire.version": delivery.sequence},
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                await self._embed_and_publish(delivery, span)
+            except Exception as error:
+                await self._answer_failure(delivery, error, span)
+            else:
+                await delivery.message.ack()
+                self._count_outcome("embedded")
+
+    async def _embed_and_publish(self, delivery: IngestDelivery, span: trace.Span) -> None:
+        if delivery.deliveries > self._retry_policy.max_deliveries:
+            # It never got as far as an error: something in it may kill the process.
+            raise NeverAnsweredError(
+                f"delivered {delivery.deliveries - 1} times, and each time the embedder stopped before answering"
+            )
+        event = parse_event(delivery.payload)
+        record = await self._find_collection(delivery.collection)
+        item = await self._embed(event, record, delivery.sequence)
+        item.traceparent = traceparent_of(span)
+        await self._send_status(
+            ItemStatus(
+                collection=delivery.collection,
+                id=event.id,
+                state=ItemState.EMBEDDED,
+                version=delivery.sequence,
+                objects=len(item.objects) if event.operation is Operation.PUT else None,
+            )
+        )
+        await self._outbox.put(Destination(record.name, record.uid, record.space), item)
+
+    async def _answer_failure(self, delivery: IngestDelivery, error: Exception, span: trace.Span) -> None:
+        if not isinstance(error, SightwireError):
+            logger.error("an ingest event failed unexpectedly", exc_info=error, extra={"sequence": delivery.sequence})
+        span.set_status(trace.StatusCode.ERROR, str(error))
+        fate = verdict(error, delivery.deliveries, self._retry_policy, random.random())  # noqa: S311  not a secret
+        if isinstance(fate, Bury):
+            try:
+                await self._bury_delivery(delivery, fate)
+                return
+            except SightwireError as bus_error:
+                logger.warning("cannot bury an event now", extra={"reason": str(bus_error)})
+                fate = verdict(bus_error, 1, self._retry_policy, random.random())  # noqa: S311
+        delay = 0.0 if isinstance(fate, Bury) else fate.delay_seconds
+        logger.info(
+            "an ingest event will be tried again",
+            extra={"sequence": delivery.sequence, "seconds": delay, "reason": str(error)},
+        )
+        self._count_outcome("retried")
+        await self._try_again(delivery, delay)
+
+    async def _bury_delivery(self, delivery: IngestDelivery, fate: Bury) -> None:
+        logger.info(
+            "an ingest event was buried",
+            extra={"subject": delivery.subject, "sequence": delivery.sequence, "reason": fate.reason},
+        )
+        await self._bury(delivery, fate.code, fate.reason)
+        item_id = readable_id(delivery.payload, delivery.collection)
+        if item_id is not None:
+            await self._send_status(
+                ItemStatus(
+                    collection=delivery.collection,
+                    id=item_id,
+                    state=ItemState.FAILED,
+                    version=delivery.sequence,
+                    reason=fate.reason,
+                )
+            )
+        await delivery.message.ack()
+        self._count_outcome("buried")
+
+    async def _try_again(self, delivery: IngestDelivery, delay_seconds: float) -> None:
+        # Without a connection the bus delivers it again by itself, when its time for an answer is over.
+        with contextlib.suppress(Exception):
+            await delivery.message.nak(delay=delay_seconds or None)
+
+    async def _report_progress_for_ever(self) -> None:
+        """Tells the bus about what takes long, so that it is not delivered a second time."""
+        while True:
+            unanswered_before = set(self._unanswered)
+            await asyncio.sleep(_PROGRESS_INTERVAL_SECONDS)
+            for delivery in unanswered_before & self._unanswered:
+                try:
+                    await delivery.message.in_progress()
+                except Exception as error:
+                    logger.warning("cannot report progress to the bus", extra={"reason": str(error)})
+                    break

@@ -1,0 +1,46 @@
+"""What the embedder counts."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from sightwire.telemetry.metrics import FAST_BUCKETS
+from sightwire_embedder.batching import FinishedBatch
+
+#: The name that dashboards know, whichever engine runs the model.
+_MODEL_SECONDS = Histogram(
+    "triton_inference_duration_seconds", "Duration of a model call", ["model"], buckets=FAST_BUCKETS
+)
+_BATCH_SIZE = Histogram(
+    "sightwire_model_batch_size",
+    "Requests in a model call",
+    ["model", "priority"],
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+)
+_QUEUE_SECONDS = Histogram(
+    "sightwire_model_queue_seconds",
+    "Wait of a model call's oldest request",
+    ["model", "priority"],
+    buckets=FAST_BUCKETS,
+)
+_EMBEDDINGS = Counter("embeddings_generated_total", "Vectors made", ["type"])
+_INGEST_EVENTS = Counter(
+    "sightwire_ingest_events_total", "Ingest events answered, by outcome: embedded, retried or buried", ["outcome"]
+)
+INGEST_IN_FLIGHT = Gauge("sightwire_ingest_in_flight", "Ingest events that are being worked on")
+
+
+def observe_batch(batch: FinishedBatch) -> None:
+    """Records a model call."""
+    priority = batch.priority.name.lower()
+    _MODEL_SECONDS.labels(batch.model).observe(batch.call_seconds)
+    _BATCH_SIZE.labels(batch.model, priority).observe(batch.size)
+    _QUEUE_SECONDS.labels(batch.model, priority).observe(batch.queue_seconds)
+
+
+def count_vectors(vector_type: str, count: int) -> None:
+    """Records vectors of the type image, text or object."""
+    _EMBEDDINGS.labels(vector_type).inc(count)
+
+
+def count_outcome(outcome: str) -> None:
+    """Records what became of an ingest event."""
+    _INGEST_EVENTS.labels(outcome).inc()
