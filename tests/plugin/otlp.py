@@ -36,7 +36,7 @@ class TraceReceiver(TraceServiceServicer):
         self.endpoint = ""
         self.spans: list[ReceivedSpan] = []
 
-    async def Export(  # noqa: N802  the name is OTLP's
+    async def Export(
         self, request: ExportTraceServiceRequest, _context: grpc.aio.ServicerContext
     ) -> ExportTraceServiceResponse:
         for resource_spans in request.resource_spans:
