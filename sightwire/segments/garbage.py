@@ -27,8 +27,8 @@ async def collect_garbage(
 ) -> int:
     """Removes old manifests, then every segment and delete bitmap that no kept manifest refers to.
 
-    Safe beside the index's own writer and its readers: nothing younger than `min_age` is touched, which is the time that
-    a commit may take from its first blob to its manifest, and that a reader may take to load a manifest it has found.
+    Safe beside the index's own writer and its readers: nothing younger than `min_age` is touched, which is the time
+    that a commit may take from its first blob to its manifest, and a reader to load a manifest that it has found.
 
     Args:
         in_use: ids of segments that running merges are making.

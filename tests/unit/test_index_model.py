@@ -52,6 +52,16 @@ STREAM_CREATED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 POLICY = MergePolicy(segments_per_tier=2, max_rows=64)
 GRAPHS = GraphPolicy(GraphParameters(m=4, ef_construction=16), min_rows=6)
 
+#: Item id, version, whether it is a deletion, and what its content is made from.
+PublishedChange = tuple[str, int, bool, int]
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from("abcdefgh"), st.integers(1, 40), st.integers(0, 3).map(lambda n: n == 0), st.integers(0, 99)
+    ),
+    min_size=1,
+    max_size=8,
+)
+
 
 @dataclass
 class ModelItem:
@@ -128,21 +138,19 @@ class IndexMachine(RuleBasedStateMachine):
         self.blobs.disarm()
         self.open_writer()
 
-    @rule(
-        changes=st.lists(
-            st.tuples(
-                st.sampled_from("abcdefghij"), st.integers(1, 30), st.booleans() | st.just(False), st.integers(0, 1000)
-            ),
-            min_size=1,
-            max_size=8,
-        )
-    )
-    def publish(self, changes: list[tuple[str, int, bool, int]]) -> None:
+    @rule(changes=CHANGES)
+    def publish(self, changes: list[PublishedChange]) -> None:
         for item_id, version, deleted, seed in changes:
             # One version is one ingest event, so a repeated version repeats its content.
             known = next((change for change in self.log if (change.id, change.version) == (item_id, version)), None)
             item = None if deleted else make_item(item_id, version, seed)
             self.log.append(known or Change(item_id, version, item))
+
+    @rule(batches=st.lists(CHANGES, min_size=1, max_size=5))
+    def publish_and_commit(self, batches: list[list[PublishedChange]]) -> None:
+        for changes in batches:
+            self.publish(changes)
+            self.run(self.commit_pending())
 
     async def commit_pending(self) -> None:
         pending = self.log[self.writer.manifest.checkpoint.sequence :]
@@ -169,13 +177,26 @@ class IndexMachine(RuleBasedStateMachine):
             self.crash_and_reopen()
         self.blobs.disarm()
 
-    @rule(safe=st.booleans())
-    def start_merges(self, safe: bool) -> None:
-        # Nothing below the smallest version that may still be published can arrive; here, any may.
+    @rule()
+    def start_merges(self) -> None:
         tasks = self.writer.plan_merges(POLICY, GRAPHS, busy=self.merging, drop_tombstones_up_to=0)
         for task in tasks:
             run_merge(task)
         self.merging.extend(tasks)
+
+    @rule(changes=CHANGES)
+    def change_while_merging(self, changes: list[PublishedChange]) -> None:
+        self.start_merges()
+        self.publish_and_commit([changes])
+        while self.merging:
+            self.finish_merge()
+
+    @rule()
+    def merge_until_nothing_is_left_to_merge(self) -> None:
+        self.start_merges()
+        while self.merging:
+            self.finish_merge()
+            self.start_merges()
 
     @precondition(lambda self: self.merging)
     @rule()
@@ -246,9 +267,11 @@ class IndexMachine(RuleBasedStateMachine):
         live = {item_id: known.item for item_id, known in self.model(sequence).items() if known.item is not None}
         assert index.documents == {item_id: item.document for item_id, item in live.items()}
         for item_field, dimension in (("image", 4), ("place", 2), ("object", 4)):
-            self.check_search(index, live, item_field, dimension)
+            self.search_finds_the_best(index, live, item_field, dimension)
 
-    def check_search(self, index: LiveIndex, live: dict[str, IndexedItem], item_field: str, dimension: int) -> None:
+    def search_finds_the_best(
+        self, index: LiveIndex, live: dict[str, IndexedItem], item_field: str, dimension: int
+    ) -> None:
         query = np.linspace(-1, 1, dimension, dtype=np.float32)
         expected = sorted(
             (score for item in live.values() for score in model_scores(item, item_field, query)), reverse=True
@@ -272,14 +295,17 @@ def model_scores(item: IndexedItem, item_field: str, query: np.ndarray[Any, Any]
     if item_field not in item.vectors:
         return []
     matrix = np.frombuffer(item.vectors[item_field], dtype=np.float32).reshape(-1, len(query)).astype(np.float64)
-    if item_field == "image":
-        return (matrix @ query / np.linalg.norm(matrix, axis=1) / np.linalg.norm(query)).tolist()
-    if item_field == "place":
-        return (-((matrix - query) ** 2).sum(axis=1)).tolist()
-    return (matrix @ query).tolist()
+    match item_field:
+        case "image":
+            scores = matrix @ query / np.linalg.norm(matrix, axis=1) / np.linalg.norm(query)
+        case "place":
+            scores = -((matrix - query) ** 2).sum(axis=1)
+        case _:
+            scores = matrix @ query
+    return [float(score) for score in scores]
 
 
 TestIndexModel = IndexMachine.TestCase
 TestIndexModel.settings = settings(
-    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
