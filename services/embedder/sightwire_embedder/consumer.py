@@ -6,10 +6,9 @@ from typing import Final
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, PullSub
 from faststream.nats.message import NatsBatchMessage
-from faststream.specification import AsyncAPI
 from nats.js.api import ConsumerConfig
 
-from sightwire import __version__
+from sightwire.bus.asyncapi import asyncapi_document
 from sightwire.bus.prompt_batches import PromptBatchSubscriber, hand_over_promptly
 from sightwire.contracts import subjects
 from sightwire.contracts.streams import EMBEDDER_CONSUMER, INGEST
@@ -61,7 +60,6 @@ async def _deliveries(batch: NatsBatchMessage) -> DeliveredBatch:
     return DeliveredBatch(map(IngestDelivery.from_message, batch.raw_message))
 
 
-def asyncapi_document(broker: NatsBroker) -> bytes:
-    """The AsyncAPI document, as JSON, of what the embedder consumes."""
-    factory = AsyncAPI(broker, title="Sightwire embedder", version=__version__, description="Embeds ingest events.")
-    return factory.to_specification().to_json().encode()
+def describe(broker: NatsBroker) -> bytes:
+    """The AsyncAPI document, as JSON, of what the embedder consumes and publishes."""
+    return asyncapi_document(broker, title="Sightwire embedder", description="Embeds ingest events.")

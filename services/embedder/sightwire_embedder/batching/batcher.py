@@ -22,6 +22,8 @@ Output = TypeVar("Output")
 
 #: Weight of the newest gap in the mean gap between arrivals.
 _GAP_WEIGHT = 0.2
+#: Longer gaps count as this many seconds, so that a pause is soon forgotten.
+_LONGEST_GAP = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,13 @@ class _Queue(Generic[Input, Output]):
     size: int = 0
     room: asyncio.Event = field(default_factory=asyncio.Event)
     has_asked: bool = False
-    last_arrival: float = 0.0
-    mean_gap: float = float("inf")
+    last_arrival: float = -_LONGEST_GAP
+    mean_gap: float = _LONGEST_GAP
+
+    def note_arrival(self, now: float) -> None:
+        gap = min(now - self.last_arrival, _LONGEST_GAP)
+        self.mean_gap += _GAP_WEIGHT * (gap - self.mean_gap)
+        self.last_arrival = now
 
 
 class Batcher(Generic[Input, Output]):
@@ -152,8 +159,7 @@ class Batcher(Generic[Input, Output]):
         )
         queue.requests.append(request)
         queue.size += 1
-        queue.mean_gap = _updated_gap(queue.mean_gap, now - queue.last_arrival)
-        queue.last_arrival = now
+        queue.note_arrival(now)
         self._ask_for_a_turn(priority)
         return request
 
@@ -246,7 +252,3 @@ async def _outcome(answer: "asyncio.Future[Answer[Output]]") -> Answer[Output] |
         return await answer
     except Exception as error:
         return error
-
-
-def _updated_gap(mean: float, gap: float) -> float:
-    return gap if mean == float("inf") else mean + _GAP_WEIGHT * (gap - mean)
