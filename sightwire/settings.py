@@ -40,7 +40,8 @@ class _YamlBackedSettings(BaseSettings):
 class SharedSettings(_YamlBackedSettings):
     """Where the shared infrastructure is, and how a service shows itself."""
 
-    model_config = SettingsConfigDict(env_prefix="SIGHTWIRE_", extra="ignore", frozen=True)
+    # An empty variable counts as unset: compose files cannot leave one out.
+    model_config = SettingsConfigDict(env_prefix="SIGHTWIRE_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     nats_url: str = Field(default="nats://127.0.0.1:4222", description="Bus; several servers separated by commas")
     nats_user: str | None = Field(default=None, description="User of the bus")
