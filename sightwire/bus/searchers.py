@@ -4,25 +4,45 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
+from nats.errors import Error as NatsError
+from nats.js.errors import Error as JetStreamError
+
 from sightwire.bus.connection import Bus
 from sightwire.bus.watching import watch_bucket
 from sightwire.contracts.events import SearcherAnnouncement
 from sightwire.contracts.names import key_token
 from sightwire.contracts.streams import SEARCHERS
+from sightwire.errors import UnavailableError
 
 ANNOUNCE_SECONDS = SEARCHERS.ttl / 4
 
 
 async def announce_searcher(bus: Bus, announcement: SearcherAnnouncement) -> None:
-    """Says what a searcher has loaded. Must be repeated every `ANNOUNCE_SECONDS`, or the searcher counts as gone."""
-    bucket = await bus.bucket(SEARCHERS)
-    await bucket.put(key_token(announcement.searcher), announcement.model_dump_json().encode())
+    """Says what a searcher has loaded. Must be repeated every `ANNOUNCE_SECONDS`, or the searcher counts as gone.
+
+    Raises:
+        UnavailableError: the bus did not confirm it.
+    """
+    try:
+        bucket = await bus.bucket(SEARCHERS)
+        await bucket.put(key_token(announcement.searcher), announcement.model_dump_json().encode())
+    except (NatsError, JetStreamError, TimeoutError) as error:
+        raise UnavailableError(
+            f"the bus did not take the announcement of {announcement.searcher!r}: {error!r}"
+        ) from error
 
 
 async def withdraw_searcher(bus: Bus, searcher: str) -> None:
-    """Says that a searcher is leaving, so that nobody waits for it."""
-    bucket = await bus.bucket(SEARCHERS)
-    await bucket.delete(key_token(searcher))
+    """Says that a searcher is leaving, so that nobody waits for it.
+
+    Raises:
+        UnavailableError: the bus did not confirm it; the announcement then expires by itself.
+    """
+    try:
+        bucket = await bus.bucket(SEARCHERS)
+        await bucket.delete(key_token(searcher))
+    except (NatsError, JetStreamError, TimeoutError) as error:
+        raise UnavailableError(f"the bus did not take the withdrawal of {searcher!r}: {error!r}") from error
 
 
 class SearcherDirectory:

@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sightwire.contracts.collections import CollectionRecord
 from sightwire.errors import ConflictError, UnavailableError
 from sightwire_searcher.snapshot import Snapshot
 
@@ -78,9 +77,11 @@ class SnapshotBoard:
         if shelf is None or shelf.newest.incarnation != snapshot.incarnation:
             self._shelves[name] = _Shelf(snapshot)
             return
-        if shelf.newest_was_searched and shelf.newest.version != snapshot.version:
-            shelf.older[shelf.newest.version] = (shelf.newest, self._clock())
-        shelf.newest, shelf.newest_was_searched = snapshot, False
+        if shelf.newest.version != snapshot.version:
+            if shelf.newest_was_searched:
+                shelf.older[shelf.newest.version] = (shelf.newest, self._clock())
+            shelf.newest_was_searched = False
+        shelf.newest = snapshot
         self.expire()
 
     def drop(self, collection: str) -> None:
@@ -100,7 +101,3 @@ class SnapshotBoard:
     def all(self) -> list[Snapshot]:
         """The newest snapshot of each collection."""
         return [shelf.newest for shelf in self._shelves.values()]
-
-    def records(self) -> dict[str, CollectionRecord]:
-        """Records of the loaded collections by name."""
-        return {name: shelf.newest.record for name, shelf in self._shelves.items()}

@@ -1,0 +1,138 @@
+"""Wires the searcher: bus, blob store, snapshots, gRPC server, announcements, health."""
+
+import asyncio
+import logging
+import socket
+import uuid
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+import faiss
+
+from sightwire.blobs import open_blob_store
+from sightwire.bus.collections import CollectionDirectory, CollectionRegistry
+from sightwire.bus.connection import Bus, make_broker
+from sightwire.bus.searchers import ANNOUNCE_SECONDS, announce_searcher, withdraw_searcher
+from sightwire.errors import UnavailableError
+from sightwire.service.operations import JSON_CONTENT_TYPE
+from sightwire.service.runner import ServiceContext
+from sightwire_searcher import metrics
+from sightwire_searcher.consumer import asyncapi_document, subscribe
+from sightwire_searcher.grpc_server import SearchServer
+from sightwire_searcher.grpc_service import SearcherService
+from sightwire_searcher.loading.announcer import Announcer
+from sightwire_searcher.loading.loader import SnapshotLoader
+from sightwire_searcher.loading.reloader import Reloader
+from sightwire_searcher.loading.startup import Startup
+from sightwire_searcher.query_executor import QueryExecutor
+from sightwire_searcher.search.selections import Selections
+from sightwire_searcher.selection_cache import SelectionCache
+from sightwire_searcher.settings import SearcherSettings
+from sightwire_searcher.snapshot import Snapshot
+from sightwire_searcher.snapshot_board import SnapshotBoard
+
+logger = logging.getLogger(__name__)
+
+#: How often snapshots are let go of that nobody pages through any more.
+_EXPIRE_SECONDS: Final = 5.0
+#: Expiries between two checks whether an event was missed.
+_EXPIRIES_PER_CHECK: Final = 6
+
+
+async def run(context: ServiceContext[SearcherSettings]) -> None:
+    """Serves until `context.stopping` is set, then drains: no longer announced, then the queries in flight."""
+    settings = context.settings
+    # Queries run beside each other in threads of their own; FAISS's would only compete with them.
+    faiss.omp_set_num_threads(1)
+    searcher = settings.searcher_id or f"{socket.gethostname()}-{uuid.uuid4().hex[:12]}"
+    bus = Bus(settings, name="searcher")
+    startup = Startup()
+    context.health.add("bus", lambda: None if bus.is_connected else "not connected to the bus")
+    context.health.add("collections", lambda: startup.problem)
+
+    async with AsyncExitStack() as resources:
+        await resources.enter_async_context(bus)
+        board = SnapshotBoard(kept=settings.searcher_kept_snapshots, keep_seconds=settings.searcher_keep_seconds)
+        cache = SelectionCache(settings.searcher_filter_cache_bytes)
+        executor = QueryExecutor[Any, Any](
+            threads=settings.searcher_threads,
+            max_queued=settings.searcher_max_queued,
+            max_batch=settings.searcher_max_batch,
+        )
+        resources.callback(executor.close)
+        metrics.FILTER_CACHE_BYTES.set_function(lambda: cache.resident_bytes)
+        metrics.QUEUED.set_function(lambda: executor.queued)
+
+        loader = SnapshotLoader(
+            open_blob_store(settings.blobs_url), settings.searcher_cache_dir, verify=settings.searcher_verify_checksums
+        )
+        reloader = Reloader(loader, board, loaded=startup.notify, searcher=searcher)
+        resources.push_async_callback(reloader.close)
+        registry = CollectionRegistry(bus)
+        directory = CollectionDirectory(bus)
+
+        async def load(name: str) -> Snapshot | None:
+            # The directory may be some milliseconds behind a collection that was created just now.
+            return await reloader.loaded_snapshot(await registry.get(name))
+
+        service = SearcherService(board, Selections(cache), executor, load)
+        server = await resources.enter_async_context(
+            SearchServer(service, f"{settings.host}:{settings.searcher_port}", drain_seconds=settings.drain_seconds)
+        )
+        directory.add_listener(reloader.collection_changed)
+        await resources.enter_async_context(directory)
+        startup.watch(lambda: reloader.problem)
+
+        broker = make_broker(settings, name="searcher")
+        subscribe(broker, reloader.index_ready, searcher=searcher)
+        context.pages["/asyncapi.json"] = lambda: (asyncapi_document(broker), JSON_CONTENT_TYPE, 200)
+        await broker.start()
+        resources.push_async_callback(broker.stop)
+
+        announcer = Announcer(
+            lambda announcement: announce_searcher(bus, announcement),
+            lambda: announced_manifests(board) if startup.is_complete else None,
+            searcher=searcher,
+            address=settings.searcher_advertised_address or f"{settings.host}:{server.port}",
+            interval=ANNOUNCE_SECONDS,
+        )
+        startup.add_listener(announcer.changed)
+        tasks = await resources.enter_async_context(asyncio.TaskGroup())
+        background = [
+            tasks.create_task(announcer.run(), name="announcer"),
+            tasks.create_task(_housekeeping(board, reloader, directory), name="housekeeping"),
+            tasks.create_task(_serve_when_complete(startup, server, searcher), name="startup"),
+        ]
+        await context.stopping.wait()
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        await _withdraw(bus, searcher)
+
+
+def announced_manifests(board: SnapshotBoard) -> dict[str, int]:
+    """Manifest version by `<collection>-<uid>`, of all snapshots that answer."""
+    return {f"{snapshot.record.name}-{snapshot.record.uid}": snapshot.version for snapshot in board.all()}
+
+
+async def _serve_when_complete(startup: Startup, server: SearchServer, searcher: str) -> None:
+    await startup.wait()
+    await server.set_serving(serving=True)
+    logger.info("ready", extra={"searcher": searcher, "port": server.port})
+
+
+async def _withdraw(bus: Bus, searcher: str) -> None:
+    if not bus.is_connected:
+        return
+    try:
+        await withdraw_searcher(bus, searcher)
+    except UnavailableError as error:
+        logger.warning("cannot withdraw; the announcement expires by itself", extra={"error": error.detail})
+
+
+async def _housekeeping(board: SnapshotBoard, reloader: Reloader, directory: CollectionDirectory) -> None:
+    while True:
+        for _ in range(_EXPIRIES_PER_CHECK):
+            await asyncio.sleep(_EXPIRE_SECONDS)
+            board.expire()
+        await reloader.check_all(directory.all())
