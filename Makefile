@@ -14,7 +14,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up test bench lint format proto lock setup setup-dev clean
+.PHONY: help up test bench lint format proto contracts lock setup setup-dev clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ format: setup-dev ## rewrite the Python files in the project's style
 
 proto: setup-dev ## generate the gRPC stubs from proto/
 	@exec proto/generate.sh
+
+contracts: setup-dev ## generate JSON Schemas, AsyncAPI and OpenAPI documents in docs/contracts/
+	@exec $(BIN)/python docs/contracts/generate.py
 
 setup: $(STAMPS)/runtime $(STAMPS)/models ## install what the platform needs, once
 setup-dev: $(STAMPS)/dev $(STAMPS)/models ## install what tests and linters need, once

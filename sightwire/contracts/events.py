@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from sightwire.contracts.names import CollectionName, FieldName, ItemId
 from sightwire.errors import InvalidVectorError
@@ -20,7 +20,13 @@ MAX_TAGS = 256
 MAX_TEXT_CHARACTERS = 100_000
 
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=256, strip_whitespace=True)]
+JsonList = list[JsonValue]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _given(*members: str) -> JsonList:
+    """JSON Schemas of objects that have one of `members`; null is as good as absent."""
+    return [{"required": [member], "properties": {member: {"not": {"type": "null"}}}} for member in members]
 
 
 class BlobReference(BaseModel):
@@ -39,7 +45,7 @@ class BlobReference(BaseModel):
 class ImageSource(BaseModel):
     """Where an item's picture is: exactly one of `blob`, `url` and `data`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"oneOf": _given("blob", "url", "data")})
 
     blob: BlobReference | None = None
     url: str | None = Field(default=None, description="http(s) URL at a public address; the embedder fetches it")
@@ -64,7 +70,17 @@ class Operation(StrEnum):
 class IngestEvent(BaseModel):
     """Message on `ingest.<collection>`: put an item (the whole of it; the highest version wins) or delete it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", title="IngestEvent")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        title="IngestEvent",
+        json_schema_extra={
+            "anyOf": [
+                *_given("image", "text", "vectors"),
+                {"required": ["operation"], "properties": {"operation": {"const": "delete"}}},
+            ]
+        },
+    )
 
     id: ItemId
     operation: Operation = Operation.PUT

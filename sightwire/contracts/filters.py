@@ -84,6 +84,8 @@ class DetectedClasses(_Part):
 class Filter(_Part):
     """One condition, or `all`, `any` and `not` of conditions."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
     all: list["Filter"] | None = Field(default=None, min_length=1, max_length=100)
     any: list["Filter"] | None = Field(default=None, min_length=1, max_length=100)
     not_: "Filter | None" = Field(default=None, alias="not")

@@ -1,0 +1,76 @@
+"""Writes the contracts of this folder: JSON Schemas, AsyncAPI, OpenAPI. `generate.py [FOLDER]`; default: this folder.
+
+Nothing needs to run: the documents come from the code that the services serve with.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from sightwire.bus.connection import make_broker
+from sightwire.contracts.collections import CollectionSpec
+from sightwire.contracts.events import IndexFailed, IndexReady, IngestEvent, ItemStatus
+from sightwire.contracts.filters import Filter
+from sightwire.settings import SharedSettings
+
+_HERE: Final = Path(__file__).parent
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_SCHEMAS: Final[Mapping[str, type[BaseModel]]] = {
+    "ingest-event": IngestEvent,
+    "item-status": ItemStatus,
+    "index-ready": IndexReady,
+    "index-failed": IndexFailed,
+    "collection-spec": CollectionSpec,
+    "filter": Filter,
+}
+
+
+def json_schema(name: str, model: type[BaseModel]) -> bytes:
+    """The JSON Schema of what `model` reads."""
+    schema = model.model_json_schema(by_alias=True, mode="validation")
+    return _json({"$schema": _DIALECT, "$id": f"urn:sightwire:schema:{name}", **schema})
+
+
+def embedder_asyncapi() -> bytes:
+    from sightwire_embedder.consumer import describe, subscribe
+
+    broker = make_broker(SharedSettings(), name="embedder")
+    subscribe(broker, _consume_nothing)
+    return describe(broker)
+
+
+async def _consume_nothing(_: object) -> None:
+    """Stands where a running service has its pipeline: documents need to know what comes, not what becomes of it."""
+
+
+#: Each file of this folder that is generated.
+DOCUMENTS: Final[Mapping[str, Callable[[], bytes]]] = {
+    **{f"schemas/{name}.json": partial(json_schema, name, model) for name, model in _SCHEMAS.items()},
+    "asyncapi/embedder.json": embedder_asyncapi,
+}
+
+
+def _json(document: Any) -> bytes:
+    return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def main() -> None:
+    """Writes every document."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else _HERE
+    # Documents must not depend on the settings of whoever makes them.
+    for variable in [name for name in os.environ if name.startswith("SIGHTWIRE_")]:
+        del os.environ[variable]
+    for name, document in DOCUMENTS.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(document())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""The AsyncAPI 3 document of a service, from its FastStream broker, and complete in what FastStream does not know."""
+
+import json
+from typing import Any, Final
+
+from faststream.nats import NatsBroker
+from faststream.specification import AsyncAPI
+
+from sightwire import __version__
+from sightwire.bus.headers import CONTENT_TYPE, JSON, MESSAGE_ID, PROTOBUF
+from sightwire.contracts import subjects
+
+#: How subscriptions with wildcards are written as channels with parameters.
+_ADDRESSES: Final = {
+    subjects.INGEST_ALL: subjects.ingest("{collection}"),
+    subjects.EMBEDDED_ALL: subjects.embedded("{collection}", "{space}"),
+    subjects.index_ready("*"): subjects.index_ready("{collection}"),
+    subjects.index_failed("*"): subjects.index_failed("{collection}"),
+}
+_PARAMETERS: Final = {
+    "collection": {"description": "Name of the collection"},
+    "space": {"description": "Space of the vectors: the bundle version that made them"},
+}
+#: Headers of every event that the platform publishes; other publishers may leave all of them out.
+_HEADERS: Final = {
+    MESSAGE_ID: {"type": "string", "description": "Same id, same event: a repetition within two minutes is dropped"},
+    "ce-specversion": {"type": "string", "const": "1.0"},
+    "ce-id": {"type": "string"},
+    "ce-type": {"type": "string"},
+    "ce-source": {"type": "string", "format": "uri-reference"},
+    "ce-subject": {"type": "string", "description": "Percent-encoded where it is not printable ASCII"},
+    "ce-time": {"type": "string", "format": "date-time"},
+    "traceparent": {"type": "string", "description": "W3C trace context; the item's trace goes on from there"},
+}
+
+
+def asyncapi_document(broker: NatsBroker, *, title: str, description: str) -> bytes:
+    """What a service consumes and publishes, as JSON.
+
+    `broker` has all subscribers and publishers but need not be connected. Messages without a schema of their own
+    (`bytes`) are taken for protobuf.
+    """
+    factory = AsyncAPI(broker, title=title, version=__version__, description=description)
+    document: dict[str, Any] = json.loads(factory.to_specification().to_json())
+    for channel in document["channels"].values():
+        _parametrise(channel)
+    for message in document["components"]["messages"].values():
+        _complete(message, document["components"]["schemas"])
+    return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def _parametrise(channel: dict[str, Any]) -> None:
+    address = _ADDRESSES.get(channel["address"])
+    if address is None:
+        return
+    channel["address"] = address
+    channel["parameters"] = {name: value for name, value in _PARAMETERS.items() if f"{{{name}}}" in address}
+
+
+def _complete(message: dict[str, Any], schemas: dict[str, Any]) -> None:
+    # FastStream's own header, which nobody but FastStream publishes.
+    message.pop("correlationId", None)
+    schema = schemas.get(message["payload"].get("$ref", "").rpartition("/")[2], {})
+    content_type = PROTOBUF if schema.get("format") == "binary" else JSON
+    message["contentType"] = content_type
+    message["headers"] = {
+        "type": "object",
+        "properties": {CONTENT_TYPE: {"type": "string", "const": content_type}, **_HEADERS},
+    }
