@@ -31,7 +31,7 @@ CollectionArgument = Annotated[
     str, typer.Argument(help="Name of the collection.", autocompletion=lambda incomplete: complete_names(incomplete))
 ]
 FilterOption = Annotated[
-    str | None, typer.Option("--filter", help='Filter as JSON, such as \'{"tags": {"any": ["red"]}}\'.')
+    str | None, typer.Option("--filter", help='Filter as JSON, such as \'{"tags_any": ["red"]}\'.')
 ]
 
 

@@ -67,7 +67,7 @@ class AsyncSightwire:
 
         Example::
 
-            await sightwire.search("demo", text="boat", filter={"tags": {"any": ["transport"]}})
+            await sightwire.search("demo", text="boat", filter={"tags_any": ["transport"]})
             await sightwire.search("demo", image=Path("boat.jpg"), target="objects")
         """
         return await self.send(

@@ -66,7 +66,7 @@ class Sightwire:
 
         Example::
 
-            sightwire.search("demo", text="boat", filter={"tags": {"any": ["transport"]}})
+            sightwire.search("demo", text="boat", filter={"tags_any": ["transport"]})
             sightwire.search("demo", image=Path("boat.jpg"), target="objects")
         """
         return self.send(

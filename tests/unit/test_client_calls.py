@@ -82,13 +82,13 @@ def test_ids_that_look_like_paths_stay_one_segment() -> None:
 
 def test_search_states_the_query() -> None:
     call = calls.search(
-        "demo", **{**NO_QUERY, "vector": ("mine", [1, 2]), "filter": {"tags": {"any": ["x"]}}, "explain": True}
+        "demo", **{**NO_QUERY, "vector": ("mine", [1, 2]), "filter": {"tags_any": ["x"]}, "explain": True}
     )
     assert call.body == {
         "query": {"vector": {"field": "mine", "values": [1.0, 2.0]}},
         "k": 10,
         "target": "items",
-        "filter": {"tags": {"any": ["x"]}},
+        "filter": {"tags_any": ["x"]},
         "explain": True,
     }
 
