@@ -1,3 +1,9 @@
 """Loads the fixtures shared by all tests, those of the services included."""
 
-pytest_plugins = ["tests.plugin.nats", "tests.plugin.platform", "tests.plugin.waiting"]
+pytest_plugins = [
+    "tests.plugin.bus",
+    "tests.plugin.nats",
+    "tests.plugin.otlp",
+    "tests.plugin.platform",
+    "tests.plugin.waiting",
+]

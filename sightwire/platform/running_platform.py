@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,6 +32,8 @@ class PlatformOptions:
     port: int = 8200
     #: Folder of the model bundle; None for the default one.
     bundle: Path | None = None
+    #: Settings for every process, over those of this process's environment.
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class RunningPlatform:
@@ -104,7 +106,7 @@ async def run_platform(
             ports=ServicePorts.with_free_ports(options.port),
             host=options.host,
             bundle=options.bundle,
-            environment=os.environ,
+            environment={**os.environ, **options.environment},
         )
         changed = asyncio.Event()
 

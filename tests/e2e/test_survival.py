@@ -1,0 +1,130 @@
+"""Nothing is lost and nothing comes twice while every process is killed again and again.
+
+`SIGHTWIRE_SURVIVAL_PICTURES=1000` (what `make chaos` sets) is the long form; the default keeps the test suite quick.
+"""
+
+import asyncio
+import io
+import os
+import random
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from sightwire.client import AsyncSightwire
+from sightwire.client.calls import Picture
+from sightwire.client.models import ItemPage
+from sightwire.client.problems import ApiError, ConnectionFailedError
+from sightwire.platform.demo_collection import read_demo_items
+from sightwire.platform.ports import find_free_port
+from sightwire.platform.running_platform import PlatformOptions, RunningPlatform, run_platform
+from sightwire.platform.supervised_process import ProcessState
+from tests.plugin.waiting import Eventually
+
+PICTURES = int(os.environ.get("SIGHTWIRE_SURVIVAL_PICTURES", "120"))
+KILLS_OF_EACH = 2
+VICTIMS = ("gateway", "embedder", "indexer", "searcher", "nats")
+UPLOADS_AT_ONCE = 6
+COLLECTION = "survivors"
+
+
+def distinct_pictures(count: int) -> Iterator[tuple[str, Picture]]:
+    """`count` different pictures by id: the demo's drawings, mirrored, turned and cropped as often as needed."""
+    drawings = [item.picture for item in read_demo_items()]
+    for number in range(count):
+        drawing, variation = drawings[number % len(drawings)], number // len(drawings)
+        with Image.open(drawing) as opened:
+            picture = opened.convert("RGB")
+        left = 3 * variation
+        picture = picture.crop((left, 0, picture.width, picture.height)).rotate(90 * (variation % 4), expand=True)
+        encoded = io.BytesIO()
+        picture.save(encoded, "PNG", compress_level=1)
+        yield f"{drawing.stem}-{variation}", Picture(encoded.getvalue(), filename=f"{drawing.stem}.png")
+
+
+async def upload_until_accepted(client: AsyncSightwire, item_id: str, picture: Picture) -> None:
+    """What a careful user does: the same request again, under the same id, until it is acknowledged."""
+    while True:
+        try:
+            await client.items.put(COLLECTION, id=item_id, image=picture, tags=["survivor"])
+        except (ConnectionFailedError, ApiError) as error:
+            if isinstance(error, ApiError) and error.http_status < 500:
+                raise
+            await asyncio.sleep(0.1)
+        else:
+            return
+
+
+async def kill_at_random(platform: RunningPlatform, accepted: list[str], seed: int) -> Counter[str]:
+    """Kills every process twice, in random order, at random moments of the ingest."""
+    chance = random.Random(seed)
+    victims = [victim for victim in VICTIMS for _ in range(KILLS_OF_EACH)]
+    chance.shuffle(victims)
+    moments = sorted(chance.sample(range(1, max(len(victims) + 2, PICTURES * 9 // 10)), len(victims)))
+    kills: Counter[str] = Counter()
+    for victim, moment in zip(victims, moments, strict=True):
+        process = platform.process(victim)
+        while len(accepted) < moment or process.state is not ProcessState.READY:
+            await asyncio.sleep(0.02)
+        assert process.process_id is not None
+        os.kill(process.process_id, signal.SIGKILL)
+        kills[victim] += 1
+    return kills
+
+
+async def all_items(client: AsyncSightwire) -> list[str]:
+    """Ids of every live item, as often as they are listed."""
+    ids: list[str] = []
+    cursor = None
+    while True:
+        page: ItemPage = await client.items.list(COLLECTION, limit=100, cursor=cursor)
+        ids.extend(item["id"] for item in page.items)
+        cursor = page.next_cursor
+        if cursor is None:
+            return ids
+
+
+@pytest.mark.timeout(900)
+async def test_every_accepted_picture_is_searchable_exactly_once_after_kills(
+    tmp_path: Path, eventually: Eventually
+) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed of this run's kills: {seed}")
+    options = PlatformOptions(data_directory=tmp_path / "data", port=find_free_port())
+    async with run_platform(options) as platform, AsyncSightwire(platform.gateway_url, timeout=30) as client:
+        await client.collections.create(COLLECTION)
+        accepted: list[str] = []
+        pending = distinct_pictures(PICTURES)
+
+        async def upload_pending() -> None:
+            for item_id, picture in pending:
+                await upload_until_accepted(client, item_id, picture)
+                accepted.append(item_id)
+
+        async with asyncio.TaskGroup() as tasks:
+            killing = tasks.create_task(kill_at_random(platform, accepted, seed))
+            for _ in range(UPLOADS_AT_ONCE):
+                tasks.create_task(upload_pending())
+        assert killing.result() == dict.fromkeys(VICTIMS, KILLS_OF_EACH)
+        assert len(accepted) == len(set(accepted)) == PICTURES
+
+        async def all_are_searchable() -> bool:
+            try:
+                found = await all_items(client)
+            except (ConnectionFailedError, ApiError) as error:
+                raise AssertionError(f"the platform is not back yet: {error}") from error
+            assert len(found) >= PICTURES, f"{len(found)} of {PICTURES} are searchable"
+            return True
+
+        await eventually(all_are_searchable, deadline=300)
+
+        listed = await all_items(client)
+        assert Counter(listed) == Counter(accepted), "every item exactly once, and nothing else"
+        hits = (await client.search(COLLECTION, text="a drawing", fields=["image"], k=min(PICTURES, 1000))).hits
+        assert len(hits) == len({hit.id for hit in hits}) == min(PICTURES, 1000)
+        for item_id in random.Random(seed).sample(accepted, 20):
+            assert (await client.items.status(COLLECTION, item_id)).state == "searchable"
