@@ -17,7 +17,7 @@ from sightwire.errors import UnavailableError
 from sightwire.service.operations import JSON_CONTENT_TYPE
 from sightwire.service.runner import ServiceContext
 from sightwire_searcher import metrics
-from sightwire_searcher.consumer import asyncapi_document, subscribe
+from sightwire_searcher.consumer import asyncapi, subscribe
 from sightwire_searcher.grpc_server import SearchServer
 from sightwire_searcher.grpc_service import SearcherService
 from sightwire_searcher.loading.announcer import Announcer
@@ -84,10 +84,11 @@ async def run(context: ServiceContext[SearcherSettings]) -> None:
         startup.watch(lambda: reloader.problem)
 
         broker = make_broker(settings, name="searcher")
-        subscribe(broker, reloader.index_ready, searcher=searcher)
-        context.pages["/asyncapi.json"] = lambda: (asyncapi_document(broker), JSON_CONTENT_TYPE, 200)
-        await broker.start()
+        subscriber = subscribe(broker, reloader.index_ready, searcher=searcher)
+        context.pages["/asyncapi.json"] = lambda: (asyncapi(broker), JSON_CONTENT_TYPE, 200)
         resources.push_async_callback(broker.stop)
+        await broker.start()
+        resources.push_async_callback(subscriber.stop)
 
         announcer = Announcer(
             lambda announcement: announce_searcher(bus, announcement),
