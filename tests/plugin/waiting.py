@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, overload
 
 import pytest
 
@@ -12,14 +12,16 @@ _POLL_SECONDS = 0.02
 
 
 class Eventually(Protocol):
+    @overload
     async def __call__(
-        self, condition: Callable[[], Value | Awaitable[Value]], deadline: float = 10.0, describe: str = ""
+        self, condition: Callable[[], Awaitable[Value]], deadline: float = 10.0, describe: str = ""
     ) -> Value: ...
 
+    @overload
+    async def __call__(self, condition: Callable[[], Value], deadline: float = 10.0, describe: str = "") -> Value: ...
 
-async def wait_until(
-    condition: Callable[[], Value | Awaitable[Value]], deadline: float = 10.0, describe: str = ""
-) -> Value:
+
+async def wait_until(condition: Callable[[], Any], deadline: float = 10.0, describe: str = "") -> Any:
     """Call `condition` (plain or async) until what it returns is truthy, and return that.
 
     An AssertionError inside `condition` counts as "not yet". Fails the test after `deadline` seconds with the
