@@ -1,0 +1,80 @@
+"""Answers as bytes: JSON by orjson, without a round through models."""
+
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sightwire_gateway.documents import public_item
+from sightwire_gateway.searching import SearchOutcome
+
+_SCORE_DIGITS = 6
+
+
+def json_response(content: Any, status_code: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """`content` as JSON; `orjson.Fragment`s in it are copied as they are."""
+    return Response(orjson.dumps(content), status_code=status_code, media_type="application/json", headers=headers)
+
+
+def base_url_of(request: Request, public_url: str | None) -> str:
+    """How addresses in answers begin: the configured public URL, else the one that the caller used."""
+    if public_url is not None:
+        return public_url.rstrip("/")
+    return str(request.base_url).rstrip("/")
+
+
+def search_answer(
+    outcome: SearchOutcome, *, base_url: str, collection: str, explain: bool, took_seconds: float
+) -> bytes:
+    """The body of a native search's answer."""
+    response = outcome.response
+    show_objects = any(hit.objects for hit in response.hits)
+    hits: list[dict[str, Any]] = []
+    for found in response.hits:
+        hit: dict[str, Any] = {
+            "id": found.item_id,
+            "score": round(found.score, _SCORE_DIGITS),
+            "item": public_item(found.document, base_url=base_url, collection=collection, item_id=found.item_id),
+        }
+        if show_objects:
+            hit["objects"] = [matched_object(matched) for matched in found.objects]
+        if explain:
+            hit["explain"] = {
+                field.field: {"score": round(field.score, _SCORE_DIGITS), "rank": field.rank}
+                for field in found.field_scores
+            }
+        hits.append(hit)
+    answer: dict[str, Any] = {
+        "hits": hits,
+        "manifest_version": response.manifest_version,
+        "took_ms": round(took_seconds * 1000, 3),
+    }
+    if outcome.next_cursor is not None:
+        answer["next_cursor"] = outcome.next_cursor
+    if explain:
+        answer["explain"] = {
+            "fields": outcome.fields,
+            "generation": response.generation,
+            "search_ms": round(response.search_seconds * 1000, 3),
+            "plan": orjson.Fragment(response.explanation or b"null"),
+        }
+    return orjson.dumps(answer)
+
+
+def matched_object(matched: Any) -> dict[str, Any]:
+    """An object that matched a query; `matched` is the searcher's `MatchedObject`."""
+    detection = matched.detection
+    return {
+        "bbox": {
+            "x1": round(detection.x1, 2),
+            "y1": round(detection.y1, 2),
+            "x2": round(detection.x2, 2),
+            "y2": round(detection.y2, 2),
+        },
+        "class_id": detection.class_id,
+        "class_name": detection.class_name,
+        "confidence": round(detection.confidence, _SCORE_DIGITS),
+        "score": round(matched.score, _SCORE_DIGITS),
+        "index": matched.index,
+    }

@@ -1,0 +1,194 @@
+"""Wires the gateway: bus, blobs, gRPC channels, routes, server."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from nats.errors import Error as NatsError
+from nats.js.errors import Error as JetStreamError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from sightwire import __version__
+from sightwire.blobs import open_blob_store
+from sightwire.bus.collections import CollectionDirectory, CollectionRegistry
+from sightwire.bus.connection import Bus
+from sightwire.bus.item_status import ItemStatusStore
+from sightwire.bus.searchers import SearcherDirectory
+from sightwire.errors import SightwireError
+from sightwire.security.addresses import AddressPolicy
+from sightwire.security.fetch import FetchLimits, PictureFetcher
+from sightwire.security.keys import KeyCheck, require_key_unless_loopback
+from sightwire.service.operations import EmbeddedServer
+from sightwire.service.runner import ServiceContext
+from sightwire_gateway import problems
+from sightwire_gateway.backends import EmbedderClient, SearcherClient
+from sightwire_gateway.bodies import BodyLimits, BodyReader
+from sightwire_gateway.channels import open_channel
+from sightwire_gateway.collections import CollectionDesk
+from sightwire_gateway.documentation import PROBLEM_RESPONSES, install_openapi
+from sightwire_gateway.embedding_cache import EmbeddingCache
+from sightwire_gateway.gateway import Gateway
+from sightwire_gateway.guard import Guard
+from sightwire_gateway.health import GatewayHealth
+from sightwire_gateway.ingest import Ingest
+from sightwire_gateway.pictures import PictureDesk
+from sightwire_gateway.routes import (
+    batches,
+    collections,
+    images,
+    items,
+    search,
+    semantic_search,
+    status,
+    visual_search,
+)
+from sightwire_gateway.searching import SearchDesk
+from sightwire_gateway.settings import GatewaySettings
+from sightwire_gateway.thumbnails import Thumbnails
+
+logger = logging.getLogger(__name__)
+
+# Those that answer most often first: routes are tried in order. Whole items last: their ids match everything.
+_ROUTERS = (
+    search.router,
+    visual_search.router,
+    semantic_search.router,
+    batches.router,
+    images.router,
+    items.router,
+    items.whole_items,
+    collections.router,
+    status.router,
+)
+
+
+async def run(context: ServiceContext[GatewaySettings]) -> None:
+    """Serves until `context.stopping` is set, then ends streams, finishes requests and returns."""
+    settings = context.settings
+    admin_key = settings.gateway_admin_key.get_secret_value() if settings.gateway_admin_key is not None else None
+    require_key_unless_loopback(settings.gateway_host, admin_key)
+    async with open_gateway(settings, stopping=context.stopping) as gateway:
+        server = EmbeddedServer(
+            uvicorn.Config(
+                make_app(gateway, KeyCheck(admin_key)),
+                host=settings.gateway_host,
+                port=settings.gateway_port,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
+            )
+        )
+        serving = asyncio.create_task(server.serve(), name="http")
+        stopping = asyncio.create_task(context.stopping.wait())
+        # The server also ends by itself, when its port is taken.
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        server.should_exit = True
+        await serving
+
+
+@asynccontextmanager
+async def open_gateway(settings: GatewaySettings, *, stopping: asyncio.Event) -> AsyncIterator[Gateway]:
+    """The gateway's parts, connected; waits for the bus as long as it takes."""
+    async with AsyncExitStack() as resources:
+        bus = await resources.enter_async_context(Bus(settings, name="gateway"))
+        blobs = open_blob_store(settings.blobs_url)
+        threads = ThreadPoolExecutor(settings.gateway_picture_threads, thread_name_prefix="pictures")
+        resources.callback(threads.shutdown, wait=False, cancel_futures=True)
+        embedder = EmbedderClient(
+            await resources.enter_async_context(open_channel(settings.gateway_embedder_address)),
+            deadline_seconds=settings.gateway_embed_seconds,
+            cache=EmbeddingCache(settings.gateway_embedding_cache_entries),
+        )
+        searcher = SearcherClient(
+            await resources.enter_async_context(open_channel(settings.gateway_searcher_address)),
+            deadline_seconds=settings.gateway_search_seconds,
+        )
+        fetcher = await resources.enter_async_context(
+            PictureFetcher(
+                AddressPolicy.allowing(entry for entry in settings.fetch_allow.split(",") if entry.strip()),
+                FetchLimits(max_bytes=settings.gateway_max_picture_bytes),
+            )
+        )
+        pictures = PictureDesk(
+            blobs,
+            fetcher,
+            threads,
+            max_bytes=settings.gateway_max_picture_bytes,
+            max_pixels=settings.gateway_max_pixels,
+        )
+        directory = CollectionDirectory(bus)
+        searchers = SearcherDirectory(bus)
+        desk = CollectionDesk(
+            CollectionRegistry(bus),
+            directory,
+            searchers,
+            embedder,
+            searcher,
+            default_name=settings.gateway_default_collection,
+        )
+        await resources.enter_async_context(directory)
+        await resources.enter_async_context(searchers)
+        statuses = ItemStatusStore(bus)
+        yield Gateway(
+            settings=settings,
+            blobs=blobs,
+            bodies=BodyReader(
+                BodyLimits(
+                    picture_bytes=settings.gateway_max_picture_bytes,
+                    json_bytes=settings.gateway_max_json_bytes,
+                    seconds=settings.gateway_upload_seconds,
+                ),
+                max_uploads=settings.gateway_max_uploads,
+            ),
+            collections=desk,
+            health=GatewayHealth(bus, embedder, searcher, stopping),
+            ingest=Ingest(bus, statuses, pictures, max_picture_bytes=settings.gateway_max_picture_bytes),
+            pictures=pictures,
+            search=SearchDesk(embedder, searcher, max_query_characters=settings.gateway_max_query_characters),
+            searcher=searcher,
+            statuses=statuses,
+            thumbnails=Thumbnails(blobs, threads, max_pixels=settings.gateway_max_pixels),
+            stopping=stopping,
+        )
+
+
+def make_app(gateway: Gateway, keys: KeyCheck) -> ASGIApp:
+    """The ASGI application around the gateway's parts."""
+    app = make_routes()
+    app.state.gateway = gateway
+    return Guard(app, keys)
+
+
+def make_routes() -> FastAPI:
+    """The routes alone, without parts behind them: enough for the OpenAPI document."""
+    app = FastAPI(
+        title="Sightwire",
+        version=__version__,
+        description="Search for images and text. Errors are problem documents (RFC 9457) with a trace id.",
+        responses=PROBLEM_RESPONSES,
+        default_response_class=Response,
+        redirect_slashes=False,
+    )
+    for router in _ROUTERS:
+        app.include_router(router)
+    app.add_exception_handler(SightwireError, problems.answer_platform_error)
+    app.add_exception_handler(RequestValidationError, problems.answer_validation_error)
+    app.add_exception_handler(ValidationError, problems.answer_validation_error)
+    app.add_exception_handler(HTTPException, problems.answer_http_error)
+    app.add_exception_handler(NatsError, problems.answer_bus_error)
+    app.add_exception_handler(JetStreamError, problems.answer_bus_error)
+    app.add_exception_handler(Exception, problems.answer_unexpected_error)
+    install_openapi(app)
+    return app

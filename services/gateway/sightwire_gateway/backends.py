@@ -1,0 +1,113 @@
+"""The services behind the gateway, as it needs them: typed calls with deadlines, whose errors are the platform's."""
+
+from collections.abc import Awaitable
+from typing import Final, TypeVar
+
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from sightwire.errors import UnavailableError
+from sightwire.service.grpc_errors import error_from_call
+from sightwire.v1 import embedder_pb2, embedder_pb2_grpc, searcher_pb2, searcher_pb2_grpc
+from sightwire_gateway import metrics
+from sightwire_gateway.embedding_cache import EmbeddingCache
+
+_PROBE_SECONDS: Final = 2.0
+_DESCRIBE_SECONDS: Final = 5.0
+
+Response = TypeVar("Response")
+
+
+class EmbedderClient:
+    """Turns queries into vectors."""
+
+    def __init__(self, channel: grpc.aio.Channel, *, deadline_seconds: float, cache: EmbeddingCache) -> None:
+        self._stub = embedder_pb2_grpc.EmbedderStub(channel)
+        self._deadline = deadline_seconds
+        self._cache = cache
+        self._model = "unknown"
+
+    async def embed_text(self, text: str, *, space: str) -> tuple[bytes, str]:
+        """Vector of a text and the space that it is in; from the cache if it has one in the wanted `space`.
+
+        Raises:
+            SightwireError: the embedder's, or that it does not answer.
+        """
+        cached = self._cache.find(space, text)
+        if cached is not None:
+            return cached, space
+        request = embedder_pb2.EmbedTextsRequest(texts=[text])
+        response = await _answer(self._stub.EmbedTexts(request, timeout=self._deadline), "embedder")
+        metrics.EMBEDDINGS.labels("text").inc()
+        metrics.INFERENCE_SECONDS.labels(self._model).observe(response.model_seconds)
+        self._cache.keep(response.space, text, response.vectors.data)
+        return response.vectors.data, response.space
+
+    async def embed_image(self, picture: bytes) -> tuple[bytes, str]:
+        """Vector of a picture's bytes and the space that it is in.
+
+        Raises:
+            SightwireError: the embedder's, or that it does not answer.
+        """
+        request = embedder_pb2.EmbedImagesRequest(images=[picture])
+        response = await _answer(self._stub.EmbedImages(request, timeout=self._deadline), "embedder")
+        metrics.EMBEDDINGS.labels("image").inc()
+        metrics.INFERENCE_SECONDS.labels(self._model).observe(response.model_seconds)
+        return response.vectors.data, response.space
+
+    async def describe_model(self) -> embedder_pb2.DescribeModelResponse:
+        """The bundle that answers.
+
+        Raises:
+            UnavailableError: the embedder does not answer, or has no model yet.
+        """
+        request = embedder_pb2.DescribeModelRequest()
+        response = await _answer(self._stub.DescribeModel(request, timeout=_DESCRIBE_SECONDS), "embedder")
+        self._model = response.name
+        return response
+
+
+class SearcherClient:
+    """Answers queries from the index."""
+
+    def __init__(self, channel: grpc.aio.Channel, *, deadline_seconds: float) -> None:
+        self._stub = searcher_pb2_grpc.SearcherStub(channel)
+        self._health = health_pb2_grpc.HealthStub(channel)
+        self._deadline = deadline_seconds
+
+    async def search(self, request: searcher_pb2.SearchRequest) -> searcher_pb2.SearchResponse:
+        response = await _answer(self._stub.Search(request, timeout=self._deadline), "searcher")
+        metrics.INDEX_SECONDS.observe(response.search_seconds)
+        return response
+
+    async def get_item(self, collection: str, item_id: str) -> searcher_pb2.StoredItem | None:
+        """The item as it is searchable now, None if it is not."""
+        request = searcher_pb2.GetItemsRequest(collection=collection, item_ids=[item_id])
+        response = await _answer(self._stub.GetItems(request, timeout=self._deadline), "searcher")
+        return response.items[0] if response.items else None
+
+    async def list_items(self, request: searcher_pb2.ListItemsRequest) -> searcher_pb2.ListItemsResponse:
+        return await _answer(self._stub.ListItems(request, timeout=self._deadline), "searcher")
+
+    async def describe(self, collection: str) -> searcher_pb2.DescribeCollectionResponse:
+        request = searcher_pb2.DescribeCollectionRequest(collection=collection)
+        return await _answer(self._stub.DescribeCollection(request, timeout=self._deadline), "searcher")
+
+    async def check(self) -> None:
+        """Asks whether it serves.
+
+        Raises:
+            UnavailableError: it does not answer, or has not loaded its indexes yet.
+        """
+        response = await _answer(
+            self._health.Check(health_pb2.HealthCheckRequest(), timeout=_PROBE_SECONDS), "searcher"
+        )
+        if response.status != health_pb2.HealthCheckResponse.SERVING:
+            raise UnavailableError("the searcher runs, but has not loaded its indexes yet")
+
+
+async def _answer(call: Awaitable[Response], service: str) -> Response:
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        raise error_from_call(error, service=service) from error

@@ -1,0 +1,46 @@
+"""Everything that routes use, in one place."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from sightwire.blobs import BlobStore
+from sightwire.bus.item_status import ItemStatusStore
+from sightwire_gateway.backends import SearcherClient
+from sightwire_gateway.bodies import BodyReader
+from sightwire_gateway.collections import CollectionDesk
+from sightwire_gateway.health import GatewayHealth
+from sightwire_gateway.ingest import Ingest
+from sightwire_gateway.pictures import PictureDesk
+from sightwire_gateway.searching import SearchDesk
+from sightwire_gateway.settings import GatewaySettings
+from sightwire_gateway.thumbnails import Thumbnails
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The gateway's parts. `stopping` is set when it begins to drain."""
+
+    settings: GatewaySettings
+    blobs: BlobStore
+    bodies: BodyReader
+    collections: CollectionDesk
+    health: GatewayHealth
+    ingest: Ingest
+    pictures: PictureDesk
+    search: SearchDesk
+    searcher: SearcherClient
+    statuses: ItemStatusStore
+    thumbnails: Thumbnails
+    stopping: asyncio.Event
+
+
+async def gateway_of(request: Request) -> Gateway:
+    """The gateway that answers a request."""
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+GatewayParts = Annotated[Gateway, Depends(gateway_of)]

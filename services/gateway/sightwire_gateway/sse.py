@@ -1,0 +1,66 @@
+"""Server-sent events of item statuses, which end when all items are final or the gateway drains."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from starlette.responses import StreamingResponse
+
+from sightwire.bus.item_status import ItemStatusStore
+from sightwire.contracts.events import ItemStatus
+from sightwire_gateway.waiting import follow_until_final
+
+KEEP_ALIVE_SECONDS: Final = 15.0
+_HEADERS: Final = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+_KEEP_ALIVE: Final = b": still here\n\n"
+
+
+def status_events(
+    statuses: ItemStatusStore, collection: str, item_ids: list[str], *, stopping: asyncio.Event
+) -> StreamingResponse:
+    """A stream of `status` events, one for each change, and one `end` event with the reason: `final` or `draining`."""
+    return StreamingResponse(
+        _stream(statuses, collection, item_ids, stopping), media_type="text/event-stream", headers=_HEADERS
+    )
+
+
+def event(name: str, data: str) -> bytes:
+    """One event; `data` has no line breaks, as JSON has none."""
+    return f"event: {name}\ndata: {data}\n\n".encode()
+
+
+async def _stream(
+    statuses: ItemStatusStore, collection: str, item_ids: list[str], stopping: asyncio.Event
+) -> AsyncIterator[bytes]:
+    changes = follow_until_final(statuses, collection, item_ids, look_again_seconds=KEEP_ALIVE_SECONDS)
+    drained = asyncio.ensure_future(stopping.wait())
+    # Says at once that the stream stands: the first status may take a while.
+    yield _KEEP_ALIVE
+    try:
+        while True:
+            step = asyncio.ensure_future(anext(changes, _END))
+            await asyncio.wait({step, drained}, return_when=asyncio.FIRST_COMPLETED)
+            if not step.done():
+                step.cancel()
+                await asyncio.gather(step, return_exceptions=True)
+                yield event("end", '{"reason":"draining"}')
+                return
+            change = step.result()
+            if isinstance(change, _End):
+                yield event("end", '{"reason":"final"}')
+                return
+            yield event("status", _json(change)) if change is not None else _KEEP_ALIVE
+    finally:
+        drained.cancel()
+        await changes.aclose()  # type: ignore[attr-defined]  # an async generator
+
+
+class _End:
+    """Marks that no change will come any more."""
+
+
+_END: Final = _End()
+
+
+def _json(status: ItemStatus) -> str:
+    return status.model_dump_json(exclude_none=True)
