@@ -38,11 +38,19 @@ def json_schema(name: str, model: type[BaseModel]) -> bytes:
 
 
 def embedder_asyncapi() -> bytes:
-    from sightwire_embedder.consumer import describe, subscribe
+    from sightwire_embedder.consumer import asyncapi, subscribe
 
     broker = make_broker(SharedSettings(), name="embedder")
     subscribe(broker, _consume_nothing)
-    return describe(broker)
+    return asyncapi(broker)
+
+
+def searcher_asyncapi() -> bytes:
+    from sightwire_searcher.consumer import asyncapi, subscribe
+
+    broker = make_broker(SharedSettings(), name="searcher")
+    subscribe(broker, lambda _: None, searcher="any")
+    return asyncapi(broker)
 
 
 async def _consume_nothing(_: object) -> None:
@@ -53,6 +61,7 @@ async def _consume_nothing(_: object) -> None:
 DOCUMENTS: Final[Mapping[str, Callable[[], bytes]]] = {
     **{f"schemas/{name}.json": partial(json_schema, name, model) for name, model in _SCHEMAS.items()},
     "asyncapi/embedder.json": embedder_asyncapi,
+    "asyncapi/searcher.json": searcher_asyncapi,
 }
 
 

@@ -1,7 +1,9 @@
 """The AsyncAPI 3 document of a service, from its FastStream broker, and complete in what FastStream does not know."""
 
 import json
+import re
 from typing import Any, Final
+from urllib.parse import unquote
 
 from faststream.nats import NatsBroker
 from faststream.specification import AsyncAPI
@@ -10,6 +12,7 @@ from sightwire import __version__
 from sightwire.bus.headers import CONTENT_TYPE, JSON, MESSAGE_ID, PROTOBUF
 from sightwire.contracts import subjects
 
+_ILLEGAL: Final = re.compile(r"[^A-Za-z0-9._#-]")
 #: How subscriptions with wildcards are written as channels with parameters.
 _ADDRESSES: Final = {
     subjects.INGEST_ALL: subjects.ingest("{collection}"),
@@ -41,12 +44,41 @@ def asyncapi_document(broker: NatsBroker, *, title: str, description: str) -> by
     (`bytes`) are taken for protobuf.
     """
     factory = AsyncAPI(broker, title=title, version=__version__, description=description)
-    document: dict[str, Any] = json.loads(factory.to_specification().to_json())
+    document = _with_legal_names(json.loads(factory.to_specification().to_json()))
     for channel in document["channels"].values():
         _parametrise(channel)
+    schemas = document["components"]["schemas"]
     for message in document["components"]["messages"].values():
-        _complete(message, document["components"]["schemas"])
+        _complete(message, schemas[message["payload"]["$ref"].rpartition("/")[2]])
     return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def _with_legal_names(document: dict[str, Any]) -> dict[str, Any]:
+    """FastStream names components as subscribers are titled; AsyncAPI allows letters, digits, `.`, `_` and `-`."""
+    for parent, section in (
+        (document, "channels"),
+        (document, "operations"),
+        (document["components"], "messages"),
+        (document["components"], "schemas"),
+    ):
+        parent[section] = {_legal(name): value for name, value in parent[section].items()}
+    legal: dict[str, Any] = _with_legal_references(document)
+    return legal
+
+
+def _with_legal_references(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_with_legal_references(part) for part in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: "/".join(map(_legal, unquote(value).split("/"))) if key == "$ref" else _with_legal_references(value)
+        for key, value in node.items()
+    }
+
+
+def _legal(name: str) -> str:
+    return _ILLEGAL.sub("-", name)
 
 
 def _parametrise(channel: dict[str, Any]) -> None:
@@ -57,10 +89,12 @@ def _parametrise(channel: dict[str, Any]) -> None:
     channel["parameters"] = {name: value for name, value in _PARAMETERS.items() if f"{{{name}}}" in address}
 
 
-def _complete(message: dict[str, Any], schemas: dict[str, Any]) -> None:
+def _complete(message: dict[str, Any], schema: dict[str, Any]) -> None:
     # FastStream's own header, which nobody but FastStream publishes.
     message.pop("correlationId", None)
-    schema = schemas.get(message["payload"].get("$ref", "").rpartition("/")[2], {})
+    if schema.get("type") == "array":
+        # Handlers take several messages at once; each message is one of them.
+        message["payload"] = schema["items"]
     content_type = PROTOBUF if schema.get("format") == "binary" else JSON
     message["contentType"] = content_type
     message["headers"] = {

@@ -15,7 +15,7 @@ from sightwire.security.fetch import FetchLimits, PictureFetcher
 from sightwire.service.operations import JSON_CONTENT_TYPE
 from sightwire.service.runner import ServiceContext
 from sightwire_embedder import metrics
-from sightwire_embedder.consumer import describe, subscribe
+from sightwire_embedder.consumer import asyncapi, subscribe
 from sightwire_embedder.engine import EmbeddingEngine
 from sightwire_embedder.grpc_service import EmbedderService, QueryServer
 from sightwire_embedder.ingest.delivery import IngestDelivery
@@ -61,7 +61,7 @@ async def run(context: ServiceContext[EmbedderSettings]) -> None:
             )
         )
         subscriber = subscribe(broker, pipeline.accept)
-        context.pages["/asyncapi.json"] = lambda: (describe(broker), JSON_CONTENT_TYPE, 200)
+        context.pages["/asyncapi.json"] = lambda: (asyncapi(broker), JSON_CONTENT_TYPE, 200)
         await broker.start()
         resources.push_async_callback(subscriber.stop)
         has_started.set()

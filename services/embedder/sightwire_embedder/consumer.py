@@ -60,6 +60,6 @@ async def _deliveries(batch: NatsBatchMessage) -> DeliveredBatch:
     return DeliveredBatch(map(IngestDelivery.from_message, batch.raw_message))
 
 
-def describe(broker: NatsBroker) -> bytes:
+def asyncapi(broker: NatsBroker) -> bytes:
     """The AsyncAPI document, as JSON, of what the embedder consumes and publishes."""
     return asyncapi_document(broker, title="Sightwire embedder", description="Embeds ingest events.")

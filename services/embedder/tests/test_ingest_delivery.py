@@ -2,7 +2,7 @@
 
 import orjson
 import pytest
-from sightwire_embedder.consumer import describe, subscribe
+from sightwire_embedder.consumer import asyncapi, subscribe
 from sightwire_embedder.ingest.delivery import parse_event, readable_id
 
 from sightwire.bus.connection import make_broker
@@ -55,7 +55,7 @@ def test_the_asyncapi_document_shows_the_event_that_publishers_send():
         raise AssertionError("documents are made without a bus")
 
     subscribe(broker, accept)
-    document = orjson.loads(describe(broker))
+    document = orjson.loads(asyncapi(broker))
     assert document["channels"]["ingest"]["address"] == "ingest.{collection}"
     assert document["channels"]["embedded"]["address"] == "embedded.{collection}.{space}"
     (message,) = document["channels"]["ingest"]["messages"].values()
