@@ -21,7 +21,6 @@ from sightwire.blobs import open_blob_store
 from sightwire.bus.collections import CollectionDirectory, CollectionRegistry
 from sightwire.bus.connection import Bus
 from sightwire.bus.item_status import ItemStatusStore
-from sightwire.bus.searchers import SearcherDirectory
 from sightwire.errors import SightwireError
 from sightwire.security.addresses import AddressPolicy
 from sightwire.security.fetch import FetchLimits, PictureFetcher
@@ -129,17 +128,14 @@ async def open_gateway(settings: GatewaySettings, *, stopping: asyncio.Event) ->
             max_pixels=settings.gateway_max_pixels,
         )
         directory = CollectionDirectory(bus)
-        searchers = SearcherDirectory(bus)
         desk = CollectionDesk(
             CollectionRegistry(bus),
             directory,
-            searchers,
             embedder,
             searcher,
             default_name=settings.gateway_default_collection,
         )
         await resources.enter_async_context(directory)
-        await resources.enter_async_context(searchers)
         statuses = ItemStatusStore(bus)
         yield Gateway(
             settings=settings,

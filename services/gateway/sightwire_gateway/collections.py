@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from sightwire.bus.collections import CollectionDirectory, CollectionRegistry
-from sightwire.bus.searchers import SearcherDirectory
 from sightwire.contracts.collections import CollectionRecord, CollectionSpec
 from sightwire.errors import ConflictError, SightwireError, UnavailableError, UnknownCollectionError
 from sightwire_gateway.backends import EmbedderClient, SearcherClient
@@ -14,7 +13,7 @@ from sightwire_gateway.collection_records import new_record
 
 logger = logging.getLogger(__name__)
 
-_LOADED_SECONDS: Final = 5.0
+_SEEN_SECONDS: Final = 5.0
 
 
 class CollectionDesk:
@@ -24,7 +23,6 @@ class CollectionDesk:
         self,
         registry: CollectionRegistry,
         directory: CollectionDirectory,
-        searchers: SearcherDirectory,
         embedder: EmbedderClient,
         searcher: SearcherClient,
         *,
@@ -32,7 +30,6 @@ class CollectionDesk:
     ) -> None:
         self._registry = registry
         self._directory = directory
-        self._searchers = searchers
         self._embedder = embedder
         self._searcher = searcher
         self._default_name = default_name
@@ -72,7 +69,7 @@ class CollectionDesk:
                 return await self._registry.get(wanted)
 
     async def create(self, spec: CollectionSpec) -> CollectionRecord:
-        """Registers a collection, and waits a moment until searchers have loaded it.
+        """Registers a collection. Searches in it can be answered at once: searchers load what they do not know yet.
 
         Raises:
             ConflictError: the name is taken.
@@ -84,7 +81,7 @@ class CollectionDesk:
         model = await self._embedder.describe_model() if spec.embeds else None
         record = new_record(spec, model)
         await self._registry.create(record)
-        await self._wait_until_known(record)
+        await self._wait_until(lambda: self._directory.find(spec.name) is not None)
         return record
 
     async def delete(self, name: str) -> None:
@@ -139,21 +136,10 @@ class CollectionDesk:
         """How many collections there are."""
         return len(self._directory.all())
 
-    async def _wait_until_known(self, record: CollectionRecord) -> None:
-        """Until this gateway and every live searcher have it, so that the caller's next request finds it."""
-        await self._wait_until(lambda: self._directory.find(record.name) is not None)
-        try:
-            async with asyncio.timeout(_LOADED_SECONDS):
-                while self._searchers.loaded_everywhere(record.name, record.uid) < 1:
-                    await self._searchers.wait_for_change()
-        except TimeoutError:
-            # The collection stands; searches answer "not loaded yet" until indexer and searcher have done their part.
-            logger.warning("no searcher has loaded a new collection yet", extra={"collection": record.name})
-
     async def _wait_until(self, condition: Callable[[], bool]) -> None:
         """Until the directory has seen a change that was made."""
         try:
-            async with asyncio.timeout(_LOADED_SECONDS):
+            async with asyncio.timeout(_SEEN_SECONDS):
                 while not condition():
                     await self._directory_changed.wait()
         except TimeoutError:

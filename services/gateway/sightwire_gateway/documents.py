@@ -1,4 +1,4 @@
-"""Stored documents in answers: spliced as they are, never parsed on the way.
+"""Stored documents in answers: spliced as they are, not parsed on the way.
 
 A document is the JSON object that the index stores (`sightwire.contracts.documents`). Members are added before its last
 brace. Whether it has an image is read from its bytes: inside JSON strings quotes are escaped, so that the searched
@@ -14,6 +14,7 @@ from sightwire_gateway.paths import item_path
 
 _IMAGE: Final = b'"image":{'
 _METADATA: Final = b'"metadata":'
+_EMPTY: Final = b"{}"
 _SHA256: Final = re.compile(rb'"sha256":"([0-9a-f]{64})"')
 #: Enough of the sha256 in an address to make it another one when the picture changes.
 VERSION_CHARACTERS: Final = 16
@@ -21,14 +22,17 @@ VERSION_CHARACTERS: Final = 16
 
 def picture_sha256(document: bytes) -> str | None:
     """sha256 of the document's picture, None when it has none."""
-    start = document.find(_IMAGE)
-    if start < 0:
+    image = document.find(_IMAGE)
+    if image < 0:
         return None
-    if 0 <= document.find(_METADATA) < start:
-        # It may be a member of the user's metadata; only parsing can tell.
-        image = orjson.loads(document).get("image")
-        return str(image["sha256"]) if image else None
-    match = _SHA256.search(document, start)
+    metadata = document.find(_METADATA)
+    if 0 <= metadata < image:
+        after = metadata + len(_METADATA)
+        if document[after : after + 2] != _EMPTY:
+            # What was found may be a member of the user's metadata; only parsing can tell.
+            parsed = orjson.loads(document).get("image")
+            return str(parsed["sha256"]) if parsed else None
+    match = _SHA256.search(document, image)
     return match.group(1).decode() if match else None
 
 

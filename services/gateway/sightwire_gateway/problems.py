@@ -86,7 +86,10 @@ def invalid_request(
     if any(item["type"] == "json_invalid" for item in found):
         return MalformedRequestError(f"the body is not JSON: {_reason(found[0])}")
     errors = [
-        {"path": _path([*prefix, *item["loc"]]), "message": f"{item['msg']} (got {_shown(item.get('input'))})"}
+        {
+            "path": _path([*prefix, *item["loc"]]),
+            "message": f"{item['msg'].removeprefix('Value error, ')} (got {_shown(item.get('input'))})",
+        }
         for item in found[:_MAX_ERRORS]
     ]
     first = errors[0]

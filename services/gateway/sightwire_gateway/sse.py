@@ -34,6 +34,7 @@ async def _stream(
 ) -> AsyncIterator[bytes]:
     changes = follow_until_final(statuses, collection, item_ids, look_again_seconds=KEEP_ALIVE_SECONDS)
     drained = asyncio.ensure_future(stopping.wait())
+    step: asyncio.Future[ItemStatus | _End | None] | None = None
     # Says at once that the stream stands: the first status may take a while.
     yield _KEEP_ALIVE
     try:
@@ -41,8 +42,6 @@ async def _stream(
             step = asyncio.ensure_future(anext(changes, _END))
             await asyncio.wait({step, drained}, return_when=asyncio.FIRST_COMPLETED)
             if not step.done():
-                step.cancel()
-                await asyncio.gather(step, return_exceptions=True)
                 yield event("end", '{"reason":"draining"}')
                 return
             change = step.result()
@@ -52,7 +51,11 @@ async def _stream(
             yield event("status", _json(change)) if change is not None else _KEEP_ALIVE
     finally:
         drained.cancel()
-        await changes.aclose()  # type: ignore[attr-defined]  # an async generator
+        if step is not None:
+            # The caller may have left while the next change was awaited.
+            step.cancel()
+            await asyncio.gather(step, return_exceptions=True)
+        await changes.aclose()
 
 
 class _End:

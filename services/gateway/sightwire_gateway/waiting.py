@@ -1,7 +1,7 @@
 """Waits until items are final, by following their statuses: one plain subscription an item, no polling."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from sightwire.bus.item_status import ItemStatusStore
 from sightwire.contracts.events import ItemState, ItemStatus
@@ -56,7 +56,7 @@ async def wait_until_final(
 
 async def follow_until_final(
     statuses: ItemStatusStore, collection: str, item_ids: list[str], *, look_again_seconds: float
-) -> AsyncIterator[ItemStatus | None]:
+) -> AsyncGenerator[ItemStatus | None]:
     """Each change of several items until all are final; None when nothing happened for `look_again_seconds`.
 
     After each such silence the statuses are read again, in case a change was lost while the bus was away.
