@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sightwire.cli.ingest_journal import IngestJournal, default_journal_path
 from sightwire.cli.ingest_sending import IngestReport, IngestSender, wait_until_final
 from sightwire.cli.ingest_sources import Columns, Record, UnreadableRecord, count_records, read_records
-from sightwire.cli.options import ApiKey, AsJson, CollectionArgument, Url
+from sightwire.cli.options import DEFAULT_COLLECTION, ApiKey, AsJson, CollectionOption, Url
 from sightwire.cli.output import fail, notices, print_json
 from sightwire.client import ApiError, AsyncSightwire, Collection
 from sightwire.client.connection import DEFAULT_URL
@@ -39,7 +39,6 @@ class _Plan:
 
 
 def ingest(
-    collection: CollectionArgument,
     sources: Annotated[
         list[str],
         typer.Argument(
@@ -47,6 +46,7 @@ def ingest(
             help="Pictures, folders of pictures, http(s) URLs, or tables (.csv, .tsv, .jsonl, .parquet).",
         ),
     ],
+    collection: CollectionOption = DEFAULT_COLLECTION,
     tag: Annotated[list[str] | None, typer.Option(help="Tag for every item; may be repeated.")] = None,
     create: Annotated[bool, typer.Option("--create", help="Create the collection if it does not exist.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Return once everything is searchable.")] = False,
@@ -78,7 +78,8 @@ def ingest(
         concurrency=concurrency,
         journal=journal or default_journal_path(url, collection),
         start_over=start_over,
-        create=create,
+        # The default collection is everybody's: the gateway makes it as well, when a route first needs it.
+        create=create or collection == DEFAULT_COLLECTION,
         wait=wait,
         wait_seconds=wait_seconds,
         show_progress=not as_json,

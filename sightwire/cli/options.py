@@ -30,6 +30,18 @@ DataDir = Annotated[
 CollectionArgument = Annotated[
     str, typer.Argument(help="Name of the collection.", autocompletion=lambda incomplete: complete_names(incomplete))
 ]
+#: The collection of the gateway's routes that name none.
+DEFAULT_COLLECTION = "default"
+CollectionOption = Annotated[
+    str,
+    typer.Option(
+        "--collection",
+        "-c",
+        envvar="SIGHTWIRE_COLLECTION",
+        help="Name of the collection.",
+        autocompletion=lambda incomplete: complete_names(incomplete),
+    ),
+]
 FilterOption = Annotated[
     str | None, typer.Option("--filter", help='Filter as JSON, such as \'{"tags_any": ["red"]}\'.')
 ]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sightwire.cli.options import ApiKey, AsJson, CollectionArgument, FilterOption, Url, json_object
+from sightwire.cli.options import DEFAULT_COLLECTION, ApiKey, AsJson, CollectionOption, FilterOption, Url, json_object
 from sightwire.cli.output import print_json, print_table
 from sightwire.client import Hit, Sightwire
 from sightwire.client.connection import DEFAULT_URL
@@ -22,8 +22,8 @@ class Target(StrEnum):
 
 
 def search(
-    collection: CollectionArgument,
     text: Annotated[str | None, typer.Argument(help="What to look for, in words.")] = None,
+    collection: CollectionOption = DEFAULT_COLLECTION,
     image: Annotated[str | None, typer.Option(help="Picture to compare with: a file or an http(s) URL.")] = None,
     item: Annotated[str | None, typer.Option(help="Id of an item of the collection to compare with.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many to find.")] = 10,

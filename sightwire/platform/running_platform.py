@@ -90,7 +90,8 @@ async def run_platform(
     Raises PlatformError when the data directory is in use, the port is taken, or a process does not become ready, and
     ConfigurationError when the gateway would be open to other machines without a key.
     """
-    require_key_unless_loopback(options.host, os.environ.get(ADMIN_KEY_VARIABLE))
+    environment = {**os.environ, **options.environment}
+    require_key_unless_loopback(options.host, environment.get(ADMIN_KEY_VARIABLE))
     data = DataDirectory(options.data_directory)
     data.lock()
     try:
@@ -106,7 +107,7 @@ async def run_platform(
             ports=ServicePorts.with_free_ports(options.port),
             host=options.host,
             bundle=options.bundle,
-            environment={**os.environ, **options.environment},
+            environment=environment,
         )
         changed = asyncio.Event()
 

@@ -69,18 +69,20 @@ async def test_folder_is_ingested_once_and_goes_on_where_it_stopped(
 ) -> None:
     name = unique_name("folder")
     (pictures / "broken.jpg").write_bytes(b"not a picture")
-    report = await sightwire.json("ingest", name, pictures, "--create", "--wait", "--tag", "demo", fails=True)
+    report = await sightwire.json("ingest", pictures, "-c", name, "--create", "--wait", "--tag", "demo", fails=True)
     assert (report["accepted"], report["skipped"]) == (3, 0)
     assert report["failed"][0]["origin"].endswith("broken.jpg")
 
     (pictures / "broken.jpg").unlink()
     shutil.copy(DEMO / "garlic-bulb-and-cloves.webp", pictures)
-    again = await sightwire.json("ingest", name, pictures, "--wait", "--tag", "demo")
+    again = await sightwire.json("ingest", pictures, "-c", name, "--wait", "--tag", "demo")
     assert again == {"accepted": 1, "skipped": 3, "failed": []}
 
-    found = await sightwire.json("search", name, "--image", pictures / "red-car.webp", "-k", 1)
+    found = await sightwire.json("search", "-c", name, "--image", pictures / "red-car.webp", "-k", 1)
     assert found["hits"][0]["id"] == "red-car.webp"
-    found = await sightwire.json("search", name, "--item", "acoustic-guitar.webp", "--filter", '{"tags_any": ["demo"]}')
+    found = await sightwire.json(
+        "search", "-c", name, "--item", "acoustic-guitar.webp", "--filter", '{"tags_any": ["demo"]}'
+    )
     assert len(found["hits"]) >= 3
 
 
@@ -90,12 +92,12 @@ async def test_table_is_ingested_with_its_columns(
     name = unique_name("table")
     table = pictures / "wares.csv"
     table.write_text("id,text,image,price\ncar,a small car,red-car.webp,12\nword,only words,,3\n")
-    report = await sightwire.json("ingest", name, table, "--create", "--wait")
+    report = await sightwire.json("ingest", table, "-c", name, "--create", "--wait")
     assert report == {"accepted": 2, "skipped": 0, "failed": []}
     document = await sightwire.json("items", "get", name, "car")
     assert document["metadata"] == {"price": "12"}
     assert document["image"]["filename"] == "red-car.webp"
-    found = await sightwire("search", name, "just a word")
+    found = await sightwire("search", "just a word", "-c", name)
     assert "word" in found
 
 
@@ -141,7 +143,7 @@ async def test_dead_letters_are_listed_shown_replayed_and_purged(
 
 
 async def test_unknown_collection_is_one_line(sightwire: CommandLine) -> None:
-    printed = await sightwire("search", "no-such-collection", "anything", fails=True)
+    printed = await sightwire("search", "anything", "-c", "no-such-collection", fails=True)
     assert printed.startswith("error:")
     assert "no-such-collection" in printed
     assert "Traceback" not in printed
