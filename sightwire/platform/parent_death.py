@@ -50,16 +50,3 @@ def _request() -> Callable[[int], None] | None:
             os._exit(1)
 
     return ask_for_the_signal
-
-
-def end_with_parent(parent: int) -> None:
-    """Asks for the same from inside a child that could not be given a `preexec_fn`, such as a pool's process.
-
-    Args:
-        parent: process id of the parent.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
