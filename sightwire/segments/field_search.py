@@ -1,5 +1,6 @@
 """Exact and graph search over the mapped vectors of one field; distances and rows are FAISS's own."""
 
+import functools
 from typing import Any
 
 import faiss
@@ -25,7 +26,7 @@ def search_exactly(vectors: MappedVectors, queries: Matrix, k: int, selection: S
 
 def search_graph(graph: Any, vectors: MappedVectors, queries: Matrix, k: int, candidates: int) -> tuple[Matrix, Rows]:
     """About the `k` closest of all vectors; float32 and int64 [queries, k]."""
-    distances, rows = graph.search(queries, k, params=faiss.SearchParametersHNSW(efSearch=candidates))
+    distances, rows = graph.search(queries, k, params=_graph_parameters(candidates))
     # A graph walk can end before it met k vectors; the caller was promised that they are found.
     starved = np.flatnonzero(rows[:, -1] < 0)
     if starved.size:
@@ -47,8 +48,7 @@ def search_filtered_graph(
     pending = np.arange(len(queries))
     while pending.size and plan.ef_search is not None:
         candidates = plan.ef_search
-        parameters = faiss.SearchParametersHNSW(efSearch=candidates)
-        found_distances, found_rows = graph.search(queries[pending], candidates, params=parameters)
+        found_distances, found_rows = graph.search(queries[pending], candidates, params=_graph_parameters(candidates))
         passed = (found_rows >= 0) & selection.mask[found_rows]
         reliable = int(candidates * RELIABLE_SHARE)
         settled = np.count_nonzero(passed[:, :reliable], axis=1) >= k
@@ -61,3 +61,9 @@ def search_filtered_graph(
     if pending.size:
         distances[pending], rows[pending] = search_exactly(vectors, queries[pending], k, selection)
     return distances, rows
+
+
+@functools.lru_cache(maxsize=256)
+def _graph_parameters(candidates: int) -> Any:
+    # FAISS only reads them, and to make them costs a tenth of a search.
+    return faiss.SearchParametersHNSW(efSearch=candidates)

@@ -104,6 +104,12 @@ class VectorIndex:
             InvalidVectorError: queries of another shape, or not usable with the metric.
         """
         matrix = query_vectors(queries, self.description.dimension, self.description.metric)
+        return self.search_prepared(matrix, k, selection=selection, ef_search=ef_search, exact=exact)
+
+    def search_prepared(
+        self, matrix: Matrix, k: int, *, selection: Selection | None = None, ef_search: int = 64, exact: bool = False
+    ) -> SearchHits:
+        """`search` for queries that `query_vectors` has checked already, such as those that go to many segments."""
         if selection is not None and selection.is_everything:
             selection = None
         allowed = self.rows if selection is None else selection.count
@@ -131,9 +137,10 @@ class VectorIndex:
 
     def _hits(self, distances: Matrix, rows: Rows, k: int, plan: SearchPlan) -> SearchHits:
         """FAISS's answer as scores and target rows, padded to `k` columns."""
-        found = rows.shape[1]
-        scores = np.full((len(rows), k), -np.inf, dtype=np.float32)
-        targets = np.full((len(rows), k), -1, dtype=np.int64)
-        scores[:, :found] = -distances if self.description.metric is Metric.L2 else distances
-        targets[:, :found] = rows if self._target_rows is None else self._target_rows[rows]
+        scores = -distances if self.description.metric is Metric.L2 else distances
+        targets = rows if self._target_rows is None else self._target_rows[rows].astype(np.int64)
+        missing = k - rows.shape[1]
+        if missing:
+            scores = np.pad(scores, ((0, 0), (0, missing)), constant_values=-np.inf)
+            targets = np.pad(targets, ((0, 0), (0, missing)), constant_values=-1)
         return SearchHits(scores=scores, rows=targets, plan=plan)

@@ -115,31 +115,38 @@ class SearchEngine:
             for target, vector in zip(query.targets, vectors, strict=True)
         ]
         documents = _documents(snapshot, page) if query.with_documents else [b""] * len(page)
-        return searcher_pb2.SearchResponse(
-            hits=[_hit(query, item, document, matchers) for item, document in zip(page, documents, strict=True)],
+        response = searcher_pb2.SearchResponse(
             manifest_version=snapshot.version,
             generation=snapshot.record.generation,
             more=len(ranking.items) > query.offset + query.k or not ranking.complete,
-            search_seconds=time.perf_counter() - started,
         )
+        for item, document in zip(page, documents, strict=True):
+            _fill_hit(response.hits.add(), query, item, document, matchers)
+        response.search_seconds = time.perf_counter() - started
+        return response
 
 
-def _hit(query: Query, item: FusedItem, document: bytes, matchers: Sequence[ObjectMatcher | None]) -> searcher_pb2.Hit:
-    hit = searcher_pb2.Hit(
-        item_id=item.found.item_id,
-        score=item.found.score,
-        document=document,
-        field_scores=[
-            searcher_pb2.FieldScore(field=target.field, score=place.score, rank=place.rank)
-            for target, place in zip(query.targets, item.places, strict=True)
-        ],
-    )
+def _fill_hit(
+    hit: searcher_pb2.Hit,
+    query: Query,
+    item: FusedItem,
+    document: bytes,
+    matchers: Sequence[ObjectMatcher | None],
+) -> None:
+    # Setting members in place takes half the time of handing messages to constructors, which copy them.
+    hit.item_id = item.found.item_id
+    hit.score = item.found.score
+    hit.document = document
+    for target, place in zip(query.targets, item.places, strict=True):
+        field_score = hit.field_scores.add()
+        field_score.field = target.field
+        field_score.score = place.score
+        field_score.rank = place.rank
     # Several vectors may have searched the objects; an item shows those of the first that found it.
     for matcher, place in zip(matchers, item.places, strict=True):
         if matcher is not None and place.rank:
             hit.objects.extend(matcher.match(item.found))
             break
-    return hit
 
 
 def _documents(snapshot: Snapshot, page: Sequence[FusedItem]) -> list[bytes]:

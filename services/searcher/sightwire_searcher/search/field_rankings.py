@@ -52,15 +52,15 @@ def rank_field(
     """
     parts: list[list[SegmentHits]] = [[] for _ in queries]
     complete = [True] * len(queries)
-    for number, view in enumerate(snapshot.segments):
+    for segment, view in enumerate(snapshot.segments):
         started = time.perf_counter()
         choice = selections.vectors(view, search.field, search.filter)
         answer: _SegmentAnswer | None = None
         if choice.count:
             answer = (_search_objects if search.per_object else _search_items)(view, search, choice, queries)
-            for index in range(len(queries)):
-                parts[index].append(SegmentHits(number, answer.scores[index], answer.rows[index]))
-                complete[index] = complete[index] and answer.complete[index]
+            for number, part in enumerate(parts):
+                part.append(SegmentHits(segment, answer.scores[number], answer.rows[number]))
+                complete[number] = complete[number] and answer.complete[number]
         if report is not None:
             report.segments.append(_segment_report(view, search, choice, answer, time.perf_counter() - started))
     return [
@@ -74,7 +74,8 @@ def rank_field(
 
 def _search_items(view: SegmentView, search: FieldSearch, choice: Choice, queries: Matrix) -> _SegmentAnswer:
     k = min(search.depth, choice.count)
-    hits = view.reader.search(search.field, queries, k, selection=choice.selection, ef_search=search.ef_search)
+    index = view.reader.fields[search.field]
+    hits = index.search_prepared(queries, k, selection=choice.selection, ef_search=search.ef_search)
     return _SegmentAnswer(
         scores=list(hits.scores),
         rows=list(hits.rows),
@@ -90,22 +91,21 @@ def _search_objects(view: SegmentView, search: FieldSearch, choice: Choice, quer
     complete = [False] * len(queries)
     pending = list(range(len(queries)))
     objects = min(search.depth * _OBJECTS_PER_ITEM, choice.count)
+    index = view.reader.fields[search.field]
     while True:
-        hits = view.reader.search(
-            search.field, queries[pending], objects, selection=choice.selection, ef_search=search.ef_search
-        )
+        hits = index.search_prepared(queries[pending], objects, selection=choice.selection, ef_search=search.ef_search)
         exhausted = objects == choice.count
         still_pending = []
-        for position, index in enumerate(pending):
+        for position, number in enumerate(pending):
             item_rows = view.reader.object_item_rows[hits.rows[position]]
             _, first = np.unique(item_rows, return_index=True)
             if len(first) < search.depth and not exhausted:
-                still_pending.append(index)
+                still_pending.append(number)
                 continue
             best_first = np.sort(first)[: search.depth]
-            scores[index] = hits.scores[position][best_first]
-            rows[index] = item_rows[best_first].astype(np.int64)
-            complete[index] = exhausted and len(first) <= search.depth
+            scores[number] = hits.scores[position][best_first]
+            rows[number] = item_rows[best_first].astype(np.int64)
+            complete[number] = exhausted and len(first) <= search.depth
         if not still_pending:
             return _SegmentAnswer(scores=scores, rows=rows, complete=complete, plan=hits.plan)
         pending = still_pending
