@@ -13,7 +13,7 @@ from sightwire_embedder.batching.selection import RequestShape
 from sightwire.errors import OverloadedError, UnavailableError
 
 QUERY, INGEST = Priority.QUERY, Priority.INGEST
-EIGHT = BatchPolicy(8)
+EIGHT = BatchPolicy(8, 8)
 
 
 class GatedModel:
@@ -100,7 +100,7 @@ async def test_idle_workers_share_what_waits():
 async def test_no_batch_exceeds_the_budget():
     model = GatedModel()
     model.gate.set()
-    async with batching(model, BatchPolicy(3)) as batcher:
+    async with batching(model, BatchPolicy(3, 3)) as batcher:
         await batcher.submit_all(list(range(10)), INGEST)
     assert [len(call) for call in model.calls] == [3, 3, 3, 1]
 
@@ -122,7 +122,7 @@ async def test_a_query_overtakes_ingest_and_shares_no_batch_with_it():
 async def test_a_poisonous_input_fails_alone():
     model = GatedModel()
     model.gate.set()
-    async with batching(model, BatchPolicy(16)) as batcher:
+    async with batching(model, BatchPolicy(16, 16)) as batcher:
         answers = await batcher.submit_all([1, 2, -2, 4, -1, 6], INGEST)
     assert [answers[index].value for index in (0, 1, 3, 5)] == [2, 4, 8, 12]
     assert isinstance(answers[2], RuntimeError)
@@ -181,7 +181,7 @@ async def test_a_batch_of_which_all_were_cancelled_is_not_called():
 
 async def test_a_full_queue_refuses_queries():
     model = GatedModel()
-    async with batching(model, BatchPolicy(1), max_waiting=2) as batcher:
+    async with batching(model, BatchPolicy(1, 1), max_waiting=2) as batcher:
         # The gate is closed: two run (one worker and the thread for queries), two wait.
         accepted = [asyncio.create_task(batcher.submit(number, QUERY)) for number in range(2)]
         await model.has_started()
@@ -196,7 +196,7 @@ async def test_a_full_queue_refuses_queries():
 
 async def test_a_full_queue_slows_ingest_down():
     model = GatedModel()
-    async with batching(model, BatchPolicy(2), max_waiting=3) as batcher:
+    async with batching(model, BatchPolicy(2, 2), max_waiting=3) as batcher:
         source = asyncio.create_task(batcher.submit_all(list(range(20)), INGEST))
         await model.has_started()
         assert batcher.waiting(INGEST) <= 3
@@ -220,7 +220,7 @@ async def test_closing_refuses_new_requests_and_answers_old_ones():
 async def test_a_lone_request_waits_for_company_when_that_pays_and_company_is_likely():
     model = GatedModel()
     model.gate.set()
-    async with batching(model, BatchPolicy(8, wait_seconds=0.2)) as batcher:
+    async with batching(model, BatchPolicy(8, 8, wait_seconds=0.2)) as batcher:
         # The first requests teach that the next one is near.
         await asyncio.gather(*(batcher.submit(number, INGEST) for number in range(20)))
         model.calls.clear()
@@ -255,7 +255,7 @@ async def test_a_long_input_does_not_share_a_batch_with_short_ones():
 
     async with ComputeTurns(1) as turns:
         batcher: Batcher[int, int] = Batcher(
-            "lengths", model, turns, BatchPolicy(1000), shape_of=lambda length: RequestShape(length)
+            "lengths", model, turns, BatchPolicy(1000, 1000), shape_of=lambda length: RequestShape(length)
         )
         await batcher.submit_all([9, 9, 256, 9], INGEST)
     assert calls == [[9, 9, 9], [256]]

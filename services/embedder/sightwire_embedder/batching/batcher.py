@@ -225,7 +225,7 @@ class Batcher(Generic[Input, Output]):
         # Two half batches on two idle threads are done sooner than a whole one on one of them.
         idle_threads = max(1, min(self._turns.workers, self._turns.idle_threads(priority)))
         fair_share = -(-sum(shape.length for shape in shapes) // idle_threads)
-        budget = min(self.policy.budget, max(fair_share, shapes[0].length))
+        budget = min(self.policy.budget(priority), max(fair_share, shapes[0].length))
         return [candidates[index] for index in select_batch(shapes, budget)]
 
     def _finish(

@@ -13,7 +13,7 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
-REPETITIONS = 3
+ROUNDS = 5
 
 Latencies = dict[int, float]
 
@@ -33,9 +33,13 @@ def measure_latencies(
     latencies: Latencies = {}
     for size in sizes:
         call(size)  # the first call at a size allocates memory
-        latencies[size] = min(_seconds_of(call, size, clock) for _ in range(REPETITIONS))
+        latencies[size] = _seconds_of(call, size, clock)
         if latencies[size] > max_call_seconds:
             break
+    # In rounds over all sizes, so that a disturbance does not meet all the calls of one size.
+    for _ in range(ROUNDS - 1):
+        for size, fastest in latencies.items():
+            latencies[size] = min(fastest, _seconds_of(call, size, clock))
     return latencies
 
 

@@ -3,19 +3,27 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: A smaller batch is preferred while its throughput is within this share of the best: it answers sooner and holds
-#: queries up for a shorter time.
+from sightwire_embedder.batching.turns import Priority
+
+#: Batches whose throughput is within this share of the best are taken for equally good.
 THROUGHPUT_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class BatchPolicy:
-    """What a batcher obeys."""
+    """What a batcher obeys. Budgets are in units of cost: requests, or tokens after padding."""
 
-    #: Largest batch, in units of cost: requests, or tokens after padding.
-    budget: int
+    #: Largest batch of queries: the smallest good one, which answers soonest.
+    query_budget: int
+    #: Largest batch of ingest: the largest good one, which spares everything around the call. It delays no query,
+    #: since queries have a thread of their own.
+    ingest_budget: int
     #: How long a lone request waits for company when a worker is free; 0 wherever a batch of two costs about twice one.
     wait_seconds: float = 0.0
+
+    def budget(self, priority: Priority) -> int:
+        """The largest batch of this priority."""
+        return self.query_budget if priority is Priority.QUERY else self.ingest_budget
 
 
 def policy_from_latencies(
@@ -23,21 +31,21 @@ def policy_from_latencies(
 ) -> BatchPolicy:
     """The policy for a model that takes `latencies[size]` seconds for a batch of `size` requests of `unit_cost` each.
 
-    Calls longer than `max_call_seconds` are avoided, since a running call cannot be interrupted for a query.
+    Calls longer than `max_call_seconds` are avoided, since a running call cannot be interrupted.
     """
     if 1 not in latencies:
         raise ValueError(f"expected a latency for batches of 1, got sizes {sorted(latencies)}")
-    return BatchPolicy(
-        budget=_best_size(latencies, max_call_seconds) * unit_cost, wait_seconds=_worthwhile_wait(latencies)
-    )
+    sizes = _good_sizes(latencies, max_call_seconds)
+    return BatchPolicy(min(sizes) * unit_cost, max(sizes) * unit_cost, _worthwhile_wait(latencies))
 
 
-def _best_size(latencies: Mapping[int, float], max_call_seconds: float) -> int:
-    quick_enough = {size: seconds for size, seconds in latencies.items() if seconds <= max_call_seconds or size == 1}
-    best_throughput = max(size / seconds for size, seconds in quick_enough.items())
-    return min(
-        size for size, seconds in quick_enough.items() if size / seconds >= (1 - THROUGHPUT_TOLERANCE) * best_throughput
-    )
+def _good_sizes(latencies: Mapping[int, float], max_call_seconds: float) -> list[int]:
+    """Sizes that are quick enough and whose throughput is about the best of those."""
+    throughputs = {
+        size: size / seconds for size, seconds in latencies.items() if seconds <= max_call_seconds or size == 1
+    }
+    best = max(throughputs.values())
+    return [size for size, throughput in throughputs.items() if throughput >= (1 - THROUGHPUT_TOLERANCE) * best]
 
 
 def _worthwhile_wait(latencies: Mapping[int, float]) -> float:
