@@ -111,7 +111,8 @@ async def _ingest_pipeline(
     embedder = ItemEmbedder(
         engine, pictures, metrics.count_vectors, max_pictures=settings.embedder_max_pictures_in_flight
     )
-    outbox = await resources.enter_async_context(Outbox(bus.publish_all))
+    send_status = ItemStatusStore(bus).send
+    outbox = await resources.enter_async_context(Outbox(bus.publish_all, send_status))
 
     async def find_collection(name: str) -> CollectionRecord:
         # The directory may be some milliseconds behind a collection that was created just now.
@@ -133,7 +134,7 @@ async def _ingest_pipeline(
         embed=embedder.embed,
         find_collection=find_collection,
         outbox=outbox,
-        send_status=ItemStatusStore(bus).send,
+        send_status=send_status,
         bury=bury_delivery,
         count_outcome=metrics.count_outcome,
         retry_policy=RetryPolicy(settings.embedder_max_deliveries),

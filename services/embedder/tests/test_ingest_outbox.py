@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sightwire_embedder.ingest.outbox import MAX_BATCH_BYTES, MAX_BATCH_ITEMS, Destination, Outbox, make_batches
 
 from sightwire.bus.connection import OutgoingMessage
+from sightwire.contracts.events import ItemState, ItemStatus
 from sightwire.errors import UnavailableError
 from sightwire.v1 import events_pb2
 
@@ -19,6 +20,10 @@ NEW_PHOTOS = Destination("photos", "uid-3", "space-1")
 
 def item(item_id: str, size: int = 0) -> events_pb2.EmbeddedItem:
     return events_pb2.EmbeddedItem(item_id=item_id, text="x" * size)
+
+
+def status(item_id: str) -> ItemStatus:
+    return ItemStatus(collection="photos", id=item_id, state=ItemState.EMBEDDED)
 
 
 @given(
@@ -53,8 +58,14 @@ class Bus:
         self.has_begun = asyncio.Event()
         self.gate = asyncio.Event()
         self.is_down = False
+        #: What was sent, statuses (ids) and publishes (None), in order.
+        self.sent: list[str | None] = []
+
+    async def send_status(self, sent: ItemStatus) -> None:
+        self.sent.append(sent.id)
 
     async def publish_all(self, messages: Sequence[OutgoingMessage]) -> None:
+        self.sent.append(None)
         self.published.append(list(messages))
         self.has_begun.set()
         await self.gate.wait()
@@ -68,16 +79,17 @@ def item_ids(messages: Sequence[OutgoingMessage]) -> list[list[str]]:
 
 async def test_what_is_ready_while_a_batch_is_stored_leaves_together():
     bus = Bus()
-    async with Outbox(bus.publish_all) as outbox:
-        first = asyncio.create_task(outbox.put(PHOTOS, item("a")))
+    async with Outbox(bus.publish_all, bus.send_status) as outbox:
+        first = asyncio.create_task(outbox.put(PHOTOS, item("a"), status("a")))
         await bus.has_begun.wait()
         later = ((PHOTOS, "b"), (TEXTS, "c"), (PHOTOS, "d"))
-        others = [asyncio.create_task(outbox.put(place, item(name))) for place, name in later]
+        others = [asyncio.create_task(outbox.put(place, item(name), status(name))) for place, name in later]
         await asyncio.sleep(0)
         assert not first.done()
         bus.gate.set()
         await asyncio.gather(first, *others)
     assert [item_ids(messages) for messages in bus.published] == [[["a"]], [["b", "d"], ["c"]]]
+    assert bus.sent == ["a", None, "b", "c", "d", None], "each status leaves before its item"
     assert bus.published[1][0].subject == "embedded.photos.space-1"
     assert bus.published[1][0].headers["content-type"] == "application/x-protobuf"
 
@@ -86,17 +98,17 @@ async def test_every_item_of_a_failed_publish_learns_of_it_and_the_next_is_tried
     bus = Bus()
     bus.is_down = True
     bus.gate.set()
-    async with Outbox(bus.publish_all) as outbox:
-        results = await asyncio.gather(*(outbox.put(PHOTOS, item(n)) for n in "ab"), return_exceptions=True)
+    async with Outbox(bus.publish_all, bus.send_status) as outbox:
+        results = await asyncio.gather(*(outbox.put(PHOTOS, item(n), status(n)) for n in "ab"), return_exceptions=True)
         assert [type(result) for result in results] == [UnavailableError, UnavailableError]
         bus.is_down = False
-        await outbox.put(PHOTOS, item("c"))
+        await outbox.put(PHOTOS, item("c"), status("c"))
 
 
 async def test_items_that_were_not_stored_when_it_closes_are_told():
     bus = Bus()
-    async with Outbox(bus.publish_all) as outbox:
-        waiting = asyncio.create_task(outbox.put(PHOTOS, item("a")))
+    async with Outbox(bus.publish_all, bus.send_status) as outbox:
+        waiting = asyncio.create_task(outbox.put(PHOTOS, item("a"), status("a")))
         await bus.has_begun.wait()
     with pytest.raises(UnavailableError, match="shutting down"):
         await waiting

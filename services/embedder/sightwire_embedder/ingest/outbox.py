@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, Self
 from sightwire.bus.connection import OutgoingMessage
 from sightwire.bus.headers import PROTOBUF, event_headers
 from sightwire.contracts import subjects
+from sightwire.contracts.events import ItemStatus
 from sightwire.errors import UnavailableError
 from sightwire.telemetry.tracing import links_to, tracer
 from sightwire.v1 import events_pb2
@@ -20,6 +21,7 @@ MAX_BATCH_BYTES: Final = 1024 * 1024
 _tracer = tracer(__name__)
 
 Publish = Callable[[Sequence[OutgoingMessage]], Awaitable[object]]
+SendStatus = Callable[[ItemStatus], Awaitable[None]]
 
 
 class Destination(NamedTuple):
@@ -34,6 +36,7 @@ class Destination(NamedTuple):
 class _Entry:
     destination: Destination
     item: events_pb2.EmbeddedItem
+    status: ItemStatus
     stored: "asyncio.Future[None]"
 
 
@@ -57,8 +60,9 @@ def make_batches(
 class Outbox:
     """Collects embedded items and publishes them. Use as an async context manager."""
 
-    def __init__(self, publish: Publish) -> None:
+    def __init__(self, publish: Publish, send_status: SendStatus) -> None:
         self._publish = publish
+        self._send_status = send_status
         self._entries: list[_Entry] = []
         self._filled = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -77,10 +81,13 @@ class Outbox:
             if not entry.stored.done():
                 entry.stored.set_exception(UnavailableError("the embedder is shutting down; the event stays queued"))
 
-    async def put(self, destination: Destination, item: events_pb2.EmbeddedItem) -> None:
-        """Returns once the bus has stored the item. Raises `UnavailableError` when it did not confirm that."""
+    async def put(self, destination: Destination, item: events_pb2.EmbeddedItem, status: ItemStatus) -> None:
+        """Returns once the bus has stored the item. Raises `UnavailableError` when it did not confirm that.
+
+        `status` is sent just before the item, so that it is stored before whatever the item causes.
+        """
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._entries.append(_Entry(destination, item, stored))
+        self._entries.append(_Entry(destination, item, status, stored))
         self._filled.set()
         await stored
 
@@ -101,6 +108,8 @@ class Outbox:
         ):
             batches = make_batches([(entry.destination, entry.item) for entry in entries])
             try:
+                for entry in entries:
+                    await self._send_status(entry.status)
                 await self._publish([_message(batch) for batch in batches])
             except asyncio.CancelledError:
                 self._entries = entries

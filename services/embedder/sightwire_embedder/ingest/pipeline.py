@@ -17,7 +17,7 @@ from sightwire.errors import SightwireError
 from sightwire.telemetry.tracing import TRACEPARENT, context_from, traceparent_of, tracer
 from sightwire.v1 import events_pb2
 from sightwire_embedder.ingest.delivery import IngestDelivery, parse_event, readable_id
-from sightwire_embedder.ingest.outbox import Destination, Outbox
+from sightwire_embedder.ingest.outbox import Destination, Outbox, SendStatus
 from sightwire_embedder.ingest.retry import Bury, NeverAnsweredError, RetryPolicy, verdict
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,6 @@ _PROGRESS_INTERVAL_SECONDS: Final = ACK_WAIT_SECONDS / 3
 
 EmbedItem = Callable[[IngestEvent, CollectionRecord, int], Awaitable[events_pb2.EmbeddedItem]]
 FindCollection = Callable[[str], Awaitable[CollectionRecord]]
-SendStatus = Callable[[ItemStatus], Awaitable[None]]
 
 
 class BuryDelivery(Protocol):
@@ -145,16 +144,14 @@ class IngestPipeline:
         record = await self._find_collection(delivery.collection)
         item = await self._embed(event, record, delivery.sequence)
         item.traceparent = traceparent_of(span)
-        await self._send_status(
-            ItemStatus(
-                collection=delivery.collection,
-                id=event.id,
-                state=ItemState.EMBEDDED,
-                version=delivery.sequence,
-                objects=len(item.objects) if event.operation is Operation.PUT else None,
-            )
+        status = ItemStatus(
+            collection=delivery.collection,
+            id=event.id,
+            state=ItemState.EMBEDDED,
+            version=delivery.sequence,
+            objects=len(item.objects) if event.operation is Operation.PUT else None,
         )
-        await self._outbox.put(Destination(record.name, record.uid, record.space), item)
+        await self._outbox.put(Destination(record.name, record.uid, record.space), item, status)
 
     async def _answer_failure(self, delivery: IngestDelivery, error: Exception, span: trace.Span) -> None:
         if not isinstance(error, SightwireError):
