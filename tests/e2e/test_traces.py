@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx
 
 from sightwire.client import AsyncSightwire
-from tests.plugin.otlp import TraceReceiver
+from tests.plugin.otlp import ReceivedSpan, TraceReceiver
 from tests.plugin.waiting import Eventually
 
 INGEST_EDGES = {("gateway", "embedder"), ("embedder", "indexer"), ("indexer", "searcher")}
@@ -78,3 +78,41 @@ async def test_a_query_is_one_trace_through_embedder_and_searcher(
     assert answer.status_code == 200
     assert answer.headers["x-trace-id"] == trace_id
     await eventually(lambda: trace_receiver.edges(trace_id) >= {("gateway", "embedder"), ("gateway", "searcher")})
+
+
+async def test_each_item_of_one_batch_request_has_its_own_complete_trace(
+    async_client: AsyncSightwire,
+    gateway_url: str,
+    trace_receiver: TraceReceiver,
+    unique_name: Callable[..., str],
+    eventually: Eventually,
+) -> None:
+    collection = unique_name("traces")
+    await async_client.collections.create(collection)
+    request_trace, headers = new_trace()
+    items = [{"id": f"item-{number}", "text": f"a text about the number {number}"} for number in range(BATCH)]
+    async with httpx.AsyncClient(base_url=gateway_url, timeout=60) as http:
+        answer = await http.post(f"/v1/collections/{collection}/items:batch", json={"items": items}, headers=headers)
+    assert answer.status_code == 202
+    assert len(answer.json()["accepted"]) == BATCH
+
+    def publishing_of(item_id: str) -> ReceivedSpan:
+        return next(
+            span
+            for span in trace_receiver.spans
+            if span.attributes.get("sightwire.collection") == collection
+            and span.attributes.get("sightwire.item.id") == item_id
+            and span.service == "gateway"
+        )
+
+    await eventually(lambda: trace_receiver.trace(request_trace))
+    await async_client.items.wait(collection, "item-17")
+
+    def the_17th_is_complete() -> bool:
+        publishing = publishing_of("item-17")
+        assert publishing.trace_id != request_trace
+        assert set(publishing.links) <= {span.span_id for span in trace_receiver.trace(request_trace)}
+        return trace_receiver.edges(publishing.trace_id) >= INGEST_EDGES
+
+    await eventually(the_17th_is_complete, deadline=15)
+    assert len({publishing_of(str(item["id"])).trace_id for item in items}) == BATCH

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 from uuid_utils import uuid7
 
@@ -116,7 +118,8 @@ class Ingest:
         # Before the events: messages of one connection keep their order, so that what an event causes comes later.
         for event in events:
             await self._statuses.send(ItemStatus(collection=collection, id=event.id, state=ItemState.ACCEPTED))
-        messages = [self._message(collection, event) for event in events]
+        is_batch = len(events) > 1
+        messages = [self._message(collection, event, own_trace=is_batch) for event in events]
         try:
             sequences = await self._publish(messages)
         except UnavailableError:
@@ -135,10 +138,14 @@ class Ingest:
         event = IngestEvent(id=item_id, operation=Operation.DELETE, accepted_at=datetime.now(UTC))
         return await self.put(collection, event)
 
-    def _message(self, collection: str, event: IngestEvent) -> OutgoingMessage:
+    def _message(self, collection: str, event: IngestEvent, *, own_trace: bool) -> OutgoingMessage:
+        """The message of one event. Each item of a batch begins a trace of its own, linked to the request's span."""
         subject = subjects.ingest(collection)
+        request = trace.get_current_span()
         with _tracer.start_as_current_span(
             "publish ingest",
+            context=Context() if own_trace else None,
+            links=[trace.Link(request.get_span_context())] if own_trace else None,
             kind=SpanKind.PRODUCER,
             attributes={
                 "messaging.system": "nats",
