@@ -521,6 +521,41 @@ async def test_nothing_is_lost_when_the_embedder_is_killed(
         assert len(versions) == 400, "what comes twice comes with the same version"
 
 
+async def test_it_goes_on_after_the_bus_was_killed(
+    fresh_nats_server, tmp_path, bundle_folder, engine_data_folder, eventually
+):
+    process = embedder_process(fresh_nats_server, tmp_path / "blobs", bundle_folder, engine_data_folder)
+    await process.start()
+    async with Bus(process.settings, name="test") as bus:
+        collection = await registered(bus, "patients")
+        for number in range(300):
+            await collection.publish({"id": str(number), "text": f"number {number} waits"})
+        await eventually(lambda: collection.items, deadline=60)
+        await fresh_nats_server.kill()
+        await eventually(lambda: is_unready(process))
+        await fresh_nats_server.start()
+        await eventually(process.is_ready, deadline=20)
+
+        async def left_to_embed() -> int:
+            return (await bus.jetstream.stream_info("INGEST")).state.messages
+
+        async def all_is_embedded() -> bool:
+            return await left_to_embed() == 0
+
+        await eventually(all_is_embedded, deadline=40)
+        stored = await bus.jetstream.stream_info("EMBEDDED")
+        embedded = set()
+        for sequence in range(1, stored.state.last_seq + 1):
+            message = await bus.jetstream.get_msg("EMBEDDED", sequence)
+            embedded |= {item.item_id for item in events_pb2.EmbeddedBatch.FromString(message.data).items}
+        assert embedded == {str(number) for number in range(300)}
+        assert await process.stop() == 0
+
+
+async def is_unready(process: EmbedderProcess) -> bool:
+    return not await process.is_ready()
+
+
 async def test_stopping_finishes_what_has_begun(
     fresh_nats_server, tmp_path, bundle_folder, engine_data_folder, eventually
 ):
