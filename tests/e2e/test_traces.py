@@ -97,13 +97,15 @@ async def test_each_item_of_one_batch_request_has_its_own_complete_trace(
     assert len(answer.json()["accepted"]) == BATCH
 
     def publishing_of(item_id: str) -> ReceivedSpan:
-        return next(
+        spans = [
             span
             for span in trace_receiver.spans
-            if span.attributes.get("sightwire.collection") == collection
+            if span.service == "gateway"
+            and span.attributes.get("sightwire.collection") == collection
             and span.attributes.get("sightwire.item.id") == item_id
-            and span.service == "gateway"
-        )
+        ]
+        assert len(spans) == 1, f"{len(spans)} publish spans of {item_id}"
+        return spans[0]
 
     await eventually(lambda: trace_receiver.trace(request_trace))
     await async_client.items.wait(collection, "item-17")
