@@ -1,0 +1,80 @@
+"""The baseline of ingest: the models of the default bundle, called in a plain loop in one process.
+
+What somebody would write who has the models and no platform: ONNX Runtime as it comes (all cores for each call), one
+picture or one batch of texts after the other, vectors kept in memory.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import onnxruntime  # type: ignore[import-untyped]
+from sightwire_embedder.inference import Graph, OnnxGraph
+from sightwire_embedder.models import Detector, DetectorInput, ImageEncoder, TextEncoder, Vector
+from sightwire_embedder.pictures import PictureLimits, decode_picture
+from sightwire_embedder.preprocessing import encoder_pixels, letterbox
+from sightwire_embedder.settings import EmbedderSettings
+from sightwire_embedder.tokenization import TextTokenizer
+
+from sightwire.bundles import Bundle, load_bundle
+
+Output = TypeVar("Output")
+
+
+class PlainLoop:
+    """The default bundle's models, ready to be called."""
+
+    def __init__(self, bundle_folder: Path | None = None) -> None:
+        self._bundle = load_bundle(bundle_folder or EmbedderSettings().model_bundle)
+        spec = self._bundle.spec
+        normalise = spec.metric == "cosine"
+        assert spec.text_encoder is not None
+        assert spec.image_encoder is not None
+        assert spec.detector is not None
+        self._limits = PictureLimits()
+        self._tokenizer = TextTokenizer(self._bundle.path(spec.text_encoder.tokenizer), spec.text_encoder.max_tokens)
+        text_graph = _graph(self._bundle, spec.text_encoder.file, [spec.text_encoder.output])
+        image_graph = _graph(self._bundle, spec.image_encoder.file, [spec.image_encoder.output])
+        detector_outputs = [spec.detector.boxes_output, spec.detector.scores_output]
+        detector_graph = _graph(self._bundle, spec.detector.file, detector_outputs)
+        self._text_encoder = TextEncoder(text_graph, spec.text_encoder, normalise=normalise)
+        self._image_encoder = ImageEncoder(image_graph, spec.image_encoder, normalise=normalise)
+        self._detector = Detector(detector_graph, spec.detector)
+
+    def embed_texts(self, texts: Sequence[str], *, batch_size: int) -> int:
+        """Embeds all texts; how many vectors came of them."""
+        vectors: list[Vector] = []
+        for start in range(0, len(texts), batch_size):
+            token_ids = self._tokenizer.tokenize(texts[start : start + batch_size])
+            vectors += _all_good(self._text_encoder.embed(token_ids))
+        return len(vectors)
+
+    def analyse_pictures(self, files: Sequence[bytes]) -> int:
+        """Decodes, detects, embeds each picture and its objects; how many vectors came of them."""
+        return sum(len(self._analyse(data)) for data in files)
+
+    def _analyse(self, data: bytes) -> list[Vector]:
+        picture = decode_picture(data, self._limits, self._bundle.spec.background)
+        letterboxed = letterbox(picture.pixels, self._detector.spec)
+        (objects,) = _all_good(self._detector.detect([DetectorInput(letterboxed, (picture.width, picture.height))]))
+        crops = [encoder_pixels(picture.pixels, self._image_encoder.spec)]
+        for found in objects:
+            right, bottom = max(found.x2, found.x1 + 1), max(found.y2, found.y1 + 1)
+            box = (found.x1, found.y1, min(right, picture.pixels.width), min(bottom, picture.pixels.height))
+            crops.append(encoder_pixels(picture.pixels, self._image_encoder.spec, box))
+        # The picture and its objects together: nobody would call the model once for each.
+        return _all_good(self._image_encoder.embed(crops))
+
+
+def _graph(bundle: Bundle, file: str, outputs: list[str]) -> Graph:
+    session = onnxruntime.InferenceSession(str(bundle.path(file)), providers=["CPUExecutionProvider"])
+    return OnnxGraph(session, outputs)
+
+
+def _all_good(outputs: Sequence[Output | Exception]) -> list[Output]:
+    good = []
+    for output in outputs:
+        if isinstance(output, Exception):
+            raise output
+        good.append(output)
+    return good

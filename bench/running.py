@@ -1,0 +1,79 @@
+"""The platform for benchmarks: real processes with the shipped defaults, a folder of its own, and who used the CPU."""
+
+import os
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sightwire.bus.connection import Bus
+from sightwire.platform.ports import find_free_port
+from sightwire.platform.running_platform import PlatformOptions, RunningPlatform, run_platform
+from sightwire.settings import SharedSettings
+
+PROCESSES = ("nats", "gateway", "embedder", "indexer", "searcher")
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+@asynccontextmanager
+async def platform_without_demo() -> AsyncIterator[RunningPlatform]:
+    """`sightwire up --no-demo` in a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="sightwire-bench-") as folder:
+        async with run_platform(PlatformOptions(data_directory=Path(folder), port=find_free_port())) as platform:
+            yield platform
+
+
+@asynccontextmanager
+async def bus_of(platform: RunningPlatform) -> AsyncIterator[Bus]:
+    """A publisher's connection to the platform's bus."""
+    access = platform.nats
+    settings = SharedSettings.model_validate(
+        {"nats_url": access.url, "nats_user": access.user, "nats_password": access.password}
+    )
+    async with Bus(settings, name="bench") as bus:
+        yield bus
+
+
+@dataclass(frozen=True, slots=True)
+class CpuSeconds:
+    """CPU time that each process of the platform, with its children, and this process have used so far."""
+
+    by_name: Mapping[str, float]
+
+    @classmethod
+    def now(cls, platform: RunningPlatform) -> "CpuSeconds":
+        children = _children()
+        used = {}
+        for name in PROCESSES:
+            process_id = platform.process(name).process_id
+            used[name] = _seconds(process_id, children) if process_id is not None else 0.0
+        used["benchmark"] = _seconds(os.getpid(), {})
+        return cls(used)
+
+    def since(self, before: "CpuSeconds") -> dict[str, float]:
+        """What was used since `before`, by name."""
+        return {name: seconds - before.by_name[name] for name, seconds in self.by_name.items()}
+
+
+def _children() -> dict[int, list[int]]:
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))) is not None:
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+    return children
+
+
+def _seconds(process_id: int, children: Mapping[int, list[int]]) -> float:
+    fields = _stat(process_id)
+    # User and system time, its own and that of its children that have ended.
+    own = sum(map(int, fields[11:15])) / _TICKS_PER_SECOND if fields is not None else 0.0
+    return own + sum(_seconds(child, children) for child in children.get(process_id, []))
+
+
+def _stat(process_id: int) -> list[str] | None:
+    """The fields of /proc/PID/stat from the state on; the name before it may hold anything."""
+    try:
+        return Path(f"/proc/{process_id}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return None
