@@ -53,6 +53,18 @@ def searcher_asyncapi() -> bytes:
     return asyncapi(broker)
 
 
+def indexer_asyncapi() -> bytes:
+    from sightwire_indexer.asyncapi import describe
+
+    return describe()
+
+
+def gateway_openapi() -> bytes:
+    from sightwire_gateway.app import make_routes
+
+    return _json(make_routes().openapi())
+
+
 async def _consume_nothing(_: object) -> None:
     """Stands where a running service has its pipeline: documents need to know what comes, not what becomes of it."""
 
@@ -61,7 +73,9 @@ async def _consume_nothing(_: object) -> None:
 DOCUMENTS: Final[Mapping[str, Callable[[], bytes]]] = {
     **{f"schemas/{name}.json": partial(json_schema, name, model) for name, model in _SCHEMAS.items()},
     "asyncapi/embedder.json": embedder_asyncapi,
+    "asyncapi/indexer.json": indexer_asyncapi,
     "asyncapi/searcher.json": searcher_asyncapi,
+    "openapi.json": gateway_openapi,
 }
 
 
