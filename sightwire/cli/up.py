@@ -166,7 +166,7 @@ def _show_what_to_try(url: str, *, with_demo: bool) -> None:
         commands = [
             post("/v1/collections/demo/search", '{"query": {"text": "sailing boat at sunset"}, "k": 3}'),
             post("/v1/collections/demo/search", '{"query": {"item": "tiger-walking"}, "k": 3}'),
-            f"curl -s '{url}/search/text?q=red+rocket&k=3&collection=demo'",
+            f"curl -s '{url}/search/text?q=light+bulb&k=3&collection=demo'",
         ]
     else:
         commands = [
