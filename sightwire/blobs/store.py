@@ -107,6 +107,12 @@ class BlobStore:
             batches = [batch async for batch in obstore.list(self._store, prefix.rstrip("/"))]
         return sorted(entry["path"] for batch in batches for entry in batch)
 
+    async def folders(self, prefix: str) -> list[str]:
+        """Folders directly below the folder `prefix`, sorted."""
+        with _store_errors(prefix):
+            listed = await obstore.list_with_delimiter_async(self._store, prefix.rstrip("/") + "/")
+        return sorted(folder.rstrip("/") for folder in listed["common_prefixes"])
+
     async def delete(self, keys: list[str]) -> None:
         """Deletes objects; those that are gone already do not matter."""
         for key in keys:

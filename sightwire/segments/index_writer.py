@@ -31,7 +31,7 @@ from sightwire.segments.merge_task import MergeSource, MergeTask
 from sightwire.segments.reader import SegmentReader
 from sightwire.segments.resolution import Change, Resolution, resolve, winning_changes
 from sightwire.segments.schema import SegmentSchema
-from sightwire.segments.version_index import CurrentVersions, LiveSegment, current_versions
+from sightwire.segments.version_index import UNKNOWN, CurrentVersions, LiveSegment, current_versions
 from sightwire.segments.writer import GraphPolicy, SegmentIdentity, write_segment
 
 
@@ -99,6 +99,7 @@ class IndexWriter:
                 space=record.space,
                 created_at=datetime.now(UTC),
                 checkpoint=new_index_checkpoint,
+                announced_sequence=new_index_checkpoint.sequence,
                 index=record.spec.index,
             )
             await store.commit(manifest)
@@ -125,12 +126,15 @@ class IndexWriter:
     def schema(self) -> SegmentSchema:
         return self._schema
 
-    async def commit(self, changes: Sequence[Change], checkpoint: Checkpoint) -> list[ItemOutcome]:
+    async def commit(
+        self, changes: Sequence[Change], checkpoint: Checkpoint, *, announced_sequence: int = 0
+    ) -> list[ItemOutcome]:
         """Makes `changes` part of the index; durable when it returns.
 
         Args:
             changes: in any order, ids may repeat.
             checkpoint: the stream position up to which all changes are now contained.
+            announced_sequence: see `Manifest.announced_sequence`; it never goes back.
 
         Returns:
             What the index now holds of each id of `changes`.
@@ -146,24 +150,40 @@ class IndexWriter:
         resolution = resolve(winners, current)
         added = await self._write_changes(resolution)
         kept = await self._with_deletes(resolution)
-        await self._advance(kept + added, checkpoint)
+        await self._advance(kept + added, checkpoint, announced_sequence)
         return await asyncio.to_thread(self._outcomes, winners, current)
+
+    async def current(self, ids: Sequence[str]) -> list[ItemOutcome]:
+        """What the index holds of each id; ids that it does not know are left out."""
+        segments = [segment.live for segment in self._segments]
+        known = await asyncio.to_thread(current_versions, segments, ids)
+        return [
+            self._outcome(item_id, known, position)
+            for position, item_id in enumerate(ids)
+            if known.versions[position] != UNKNOWN
+        ]
 
     def plan_merges(
         self,
         policy: MergePolicy,
-        graphs: GraphPolicy,
         *,
+        graph_min_rows: int,
+        graph_threads: int = 1,
         busy: Sequence[MergeTask] = (),
         drop_tombstones_up_to: int = 0,
     ) -> list[MergeTask]:
         """The merges that the policy wants now, smallest first.
 
         Args:
-            graphs: the threshold and threads; the parameters are those of the collection.
+            graph_min_rows: vectors of a field from which it gets a graph; its parameters are the collection's.
+            graph_threads: threads of a build.
             busy: merges that run already.
             drop_tombstones_up_to: see `merged_content`.
         """
+        index = self._manifest.index
+        graphs = GraphPolicy(
+            GraphParameters(m=index.m, ef_construction=index.ef_construction), graph_min_rows, graph_threads
+        )
         by_id = {segment.entry.id: segment for segment in self._segments}
         sizes = [
             SegmentSize(entry.id, entry.rows, entry.rows - entry.live_rows, entry.tombstones)
@@ -192,21 +212,19 @@ class IndexWriter:
         merged = _WriterSegment(entry.model_copy(update={"deletes": reference}), LiveSegment(reader, deletes))
         rest = tuple(segment for segment in self._segments if segment.entry.id not in source_ids)
         replacement = (merged,) if entry.rows or entry.tombstones else ()
-        await self._advance(replacement + rest, self._manifest.checkpoint)
+        await self._advance(replacement + rest, self._manifest.checkpoint, self._manifest.announced_sequence)
 
     def _merge_task(self, sources: list[_WriterSegment], graphs: GraphPolicy, drop_tombstones_up_to: int) -> MergeTask:
         segment_id = new_segment_id()
-        index = self._manifest.index
         return MergeTask(
             sources=tuple(
                 MergeSource(segment.live.reader.folder, segment.live.deletes.serialize()) for segment in sources
             ),
             destination=self._depot.folder(segment_id),
             identity=self._identity(segment_id),
-            graphs=GraphPolicy(
-                GraphParameters(m=index.m, ef_construction=index.ef_construction), graphs.min_rows, graphs.threads
-            ),
+            graphs=graphs,
             drop_tombstones_up_to=drop_tombstones_up_to,
+            rows=sum(segment.entry.live_rows for segment in sources),
         )
 
     async def _write_changes(self, resolution: Resolution) -> tuple[_WriterSegment, ...]:
@@ -237,11 +255,14 @@ class IndexWriter:
             )
         return tuple(segments)
 
-    async def _advance(self, segments: tuple[_WriterSegment, ...], checkpoint: Checkpoint) -> None:
+    async def _advance(
+        self, segments: tuple[_WriterSegment, ...], checkpoint: Checkpoint, announced_sequence: int
+    ) -> None:
         """Stores the next manifest, then takes its segments over."""
         manifest = self._manifest.successor(
             segments=tuple(segment.entry for segment in segments),
             checkpoint=checkpoint,
+            announced_sequence=max(announced_sequence, self._manifest.announced_sequence),
             created_at=datetime.now(UTC),
         )
         await self._manifests.commit(manifest)
@@ -250,20 +271,22 @@ class IndexWriter:
 
     def _outcomes(self, winners: Sequence[Change], before: CurrentVersions) -> list[ItemOutcome]:
         outcomes: list[ItemOutcome] = []
-        # Positions in `before` are those of segments before the commit; commits append, so they still hold.
         for position, change in enumerate(winners):
-            version = int(before.versions[position])
-            if change.version > version:
+            if change.version > before.versions[position]:
                 objects = 0 if change.item is None else len(change.item.objects)
                 outcomes.append(ItemOutcome(change.id, change.version, change.item is None, objects))
-                continue
-            objects = 0
-            if not before.is_tombstone[position]:
-                reader = self._segments[int(before.segments[position])].live.reader
-                row = int(before.rows[position])
-                objects = int(reader.object_offsets[row + 1] - reader.object_offsets[row])
-            outcomes.append(ItemOutcome(change.id, version, bool(before.is_tombstone[position]), objects))
+            else:
+                # Positions of segments still hold: a commit only appends one.
+                outcomes.append(self._outcome(change.id, before, position))
         return outcomes
+
+    def _outcome(self, item_id: str, known: CurrentVersions, position: int) -> ItemOutcome:
+        version = int(known.versions[position])
+        if known.is_tombstone[position]:
+            return ItemOutcome(item_id, version, deleted=True, objects=0)
+        offsets = self._segments[int(known.segments[position])].live.reader.object_offsets
+        row = int(known.rows[position])
+        return ItemOutcome(item_id, version, deleted=False, objects=int(offsets[row + 1] - offsets[row]))
 
     def _identity(self, segment_id: str) -> SegmentIdentity:
         return SegmentIdentity(

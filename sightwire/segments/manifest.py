@@ -59,6 +59,9 @@ class Manifest(_Part):
     space: str
     created_at: AwareDatetime
     checkpoint: Checkpoint
+    #: Sequence up to which, when this was committed, all items had been told that they are searchable. At or below the
+    #: checkpoint; what lies between is told again after a restart.
+    announced_sequence: int = Field(default=0, ge=0)
     segments: tuple[SegmentEntry, ...] = ()
     index: IndexParameters = IndexParameters()
 
@@ -72,7 +75,12 @@ class Manifest(_Part):
         return next((segment for segment in self.segments if segment.id == segment_id), None)
 
     def successor(
-        self, *, segments: tuple[SegmentEntry, ...], checkpoint: Checkpoint, created_at: datetime
+        self,
+        *,
+        segments: tuple[SegmentEntry, ...],
+        checkpoint: Checkpoint,
+        announced_sequence: int,
+        created_at: datetime,
     ) -> "Manifest":
         """The next version, with other segments and perhaps a later checkpoint."""
         if checkpoint.sequence < self.checkpoint.sequence:
@@ -82,6 +90,7 @@ class Manifest(_Part):
                 "version": self.version + 1,
                 "segments": segments,
                 "checkpoint": checkpoint,
+                "announced_sequence": announced_sequence,
                 "created_at": created_at,
             }
         )

@@ -28,6 +28,8 @@ class MergeTask:
     identity: SegmentIdentity
     graphs: GraphPolicy
     drop_tombstones_up_to: int
+    #: Live items of the sources, for choosing where to run it.
+    rows: int
 
     @property
     def source_ids(self) -> tuple[str, ...]:

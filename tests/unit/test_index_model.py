@@ -17,7 +17,6 @@ from sightwire.contracts.collections import CollectionRecord
 from sightwire.segments.batch import IndexedItem, IndexedObject
 from sightwire.segments.deletes import deleted_mask, load_deletes
 from sightwire.segments.depot import SegmentDepot
-from sightwire.segments.description import GraphParameters
 from sightwire.segments.garbage import collect_garbage
 from sightwire.segments.index_writer import IndexWriter
 from sightwire.segments.layout import IndexLayout
@@ -27,7 +26,6 @@ from sightwire.segments.merge_policy import MergePolicy
 from sightwire.segments.merge_task import MergeTask, run_merge
 from sightwire.segments.reader import SegmentReader
 from sightwire.segments.resolution import Change
-from sightwire.segments.writer import GraphPolicy
 from tests.plugin.crashing_blobs import CrashingBlobStore, SimulatedCrashError
 
 RECORD = CollectionRecord.model_validate(
@@ -50,7 +48,6 @@ RECORD = CollectionRecord.model_validate(
 )
 STREAM_CREATED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 POLICY = MergePolicy(segments_per_tier=2, max_rows=64)
-GRAPHS = GraphPolicy(GraphParameters(m=4, ef_construction=16), min_rows=6)
 
 #: Item id, version, whether it is a deletion, and what its content is made from.
 PublishedChange = tuple[str, int, bool, int]
@@ -179,7 +176,7 @@ class IndexMachine(RuleBasedStateMachine):
 
     @rule()
     def start_merges(self) -> None:
-        tasks = self.writer.plan_merges(POLICY, GRAPHS, busy=self.merging, drop_tombstones_up_to=0)
+        tasks = self.writer.plan_merges(POLICY, graph_min_rows=6, busy=self.merging)
         for task in tasks:
             run_merge(task)
         self.merging.extend(tasks)

@@ -1,0 +1,120 @@
+"""Wires the indexer: bus, blob store, searchers, an owner for each collection, health."""
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+
+from sightwire.blobs import open_blob_store
+from sightwire.bus.collections import CollectionDirectory, CollectionRegistry
+from sightwire.bus.connection import Bus
+from sightwire.bus.leases import LeaseKeeper
+from sightwire.bus.searchers import SearcherDirectory
+from sightwire.contracts.collections import CollectionRecord
+from sightwire.segments.merge_policy import MergePolicy
+from sightwire.service.operations import JSON_CONTENT_TYPE
+from sightwire.service.runner import ServiceContext
+from sightwire_indexer.asyncapi import describe
+from sightwire_indexer.collections_keeper import CollectionsKeeper
+from sightwire_indexer.commit_buffer import BufferLimits
+from sightwire_indexer.instance import claimed_identity
+from sightwire_indexer.merge_processes import MergeProcesses
+from sightwire_indexer.merging import MergeOptions
+from sightwire_indexer.opening import IndexerOptions, OpenCollections, Surroundings
+from sightwire_indexer.outlet import BusOutlet
+from sightwire_indexer.ownership import CollectionOwner
+from sightwire_indexer.ports import HousekeepingLimits
+from sightwire_indexer.removal import Remover
+from sightwire_indexer.settings import IndexerSettings
+from sightwire_indexer.stream_watch import watch_streams
+from sightwire_indexer.tombstone_horizon import TombstoneHorizon
+
+logger = logging.getLogger(__name__)
+
+
+async def run(context: ServiceContext[IndexerSettings]) -> None:
+    """Indexes until `context.stopping` is set, then drains: what was read is committed."""
+    settings = context.settings
+    context.pages["/asyncapi.json"] = lambda: (describe(), JSON_CONTENT_TYPE, 200)
+    has_started = asyncio.Event()
+    bus = Bus(settings, name="indexer")
+    context.health.add("start", lambda: None if has_started.is_set() else "collections are being read")
+    context.health.add("bus", lambda: None if bus.is_connected else "not connected to the bus")
+    async with AsyncExitStack() as resources:
+        identity = resources.enter_context(claimed_identity(settings.indexer_work_dir))
+        await resources.enter_async_context(bus)
+        searchers = await resources.enter_async_context(SearcherDirectory(bus))
+        horizon = TombstoneHorizon(settings.indexer_tombstone_grace_seconds)
+        blobs = open_blob_store(settings.blobs_url)
+        outlet = BusOutlet(bus)
+        open_collections = OpenCollections(
+            Surroundings(
+                bus,
+                blobs,
+                outlet,
+                await resources.enter_async_context(MergeProcesses()),
+                indexer_options(settings, horizon),
+                lambda record: searchers.loaded_everywhere(record.name, record.uid),
+            )
+        )
+        leases = LeaseKeeper(bus, identity)
+
+        def make_owner(record: CollectionRecord) -> CollectionOwner:
+            return CollectionOwner(
+                record.name,
+                leases,
+                lambda is_owner, stopping, opened: open_collections.index(record, is_owner, stopping, opened),
+                lambda reason: outlet.announce_failed(record, reason),
+            )
+
+        keeper = CollectionsKeeper(
+            make_owner, Remover(leases, CollectionRegistry(bus), blobs, settings.indexer_work_dir).remove_deleted
+        )
+        context.health.add("collections", lambda: keeper.problem)
+        directory = CollectionDirectory(bus)
+        directory.add_listener(keeper.collection_changed)
+        await resources.enter_async_context(directory)
+        resources.push_async_callback(keeper.close, settings.drain_seconds)
+        has_started.set()
+        logger.info("ready", extra={"identity": identity, "collections": len(directory.all())})
+        async with asyncio.TaskGroup() as tasks:
+            background = [
+                tasks.create_task(_follow_searchers(searchers, open_collections), name="follow searchers"),
+                tasks.create_task(watch_streams(bus, horizon), name="watch streams"),
+            ]
+            await context.stopping.wait()
+            for task in background:
+                task.cancel()
+
+
+def indexer_options(settings: IndexerSettings, horizon: TombstoneHorizon) -> IndexerOptions:
+    """How every collection is indexed, as the settings say."""
+    return IndexerOptions(
+        work_dir=settings.indexer_work_dir,
+        buffer=BufferLimits(
+            max_items=settings.indexer_max_buffered_items,
+            max_bytes=settings.indexer_max_buffered_bytes,
+            commit_seconds=settings.indexer_commit_seconds,
+        ),
+        housekeeping=HousekeepingLimits(
+            keep_manifests=settings.indexer_keep_manifests,
+            retention_seconds=settings.indexer_retention_seconds,
+            interval_seconds=settings.indexer_housekeeping_seconds,
+            idle_checkpoint_seconds=settings.indexer_idle_checkpoint_seconds,
+        ),
+        merges=MergeOptions(
+            policy=MergePolicy(
+                segments_per_tier=settings.indexer_segments_per_tier,
+                max_rows=settings.indexer_max_segment_rows,
+                max_deleted_share=settings.indexer_max_deleted_share,
+            ),
+            graph_min_rows=settings.indexer_graph_min_rows,
+            graph_threads=settings.indexer_merge_threads,
+            safe_version=horizon.safe_version,
+        ),
+    )
+
+
+async def _follow_searchers(searchers: SearcherDirectory, open_collections: OpenCollections) -> None:
+    while True:
+        await searchers.wait_for_change()
+        open_collections.searchers_changed()

@@ -1,0 +1,246 @@
+"""Indexes one collection that this process owns: log → buffer → commits; merges and housekeeping beside it."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Literal
+
+from sightwire.blobs.store import BlobStore
+from sightwire.contracts.collections import CollectionRecord
+from sightwire.contracts.events import IndexReady
+from sightwire.errors import ConflictError, UnavailableError
+from sightwire.segments.garbage import collect_garbage
+from sightwire.segments.index_writer import IndexWriter, ItemOutcome
+from sightwire.segments.layout import IndexLayout
+from sightwire.segments.manifest import Checkpoint
+from sightwire.segments.merge_task import MergeTask
+from sightwire.segments.resolution import Change
+from sightwire_indexer import metrics
+from sightwire_indexer.commit_buffer import BufferLimits, CommitBuffer, PendingMessage
+from sightwire_indexer.decoding import DecodedBatch, IndexTarget, decode_batch
+from sightwire_indexer.item_spans import CommitTrace, sampled_items
+from sightwire_indexer.log_reader import LogMessage
+from sightwire_indexer.merging import Merger
+from sightwire_indexer.ports import HousekeepingLimits, Log, Outlet
+from sightwire_indexer.retrying import until_available
+from sightwire_indexer.statuses import StatusAnnouncer, rejection_status
+
+logger = logging.getLogger(__name__)
+
+#: An idle collection's checkpoint also follows when its stream has moved on by so many messages.
+_IDLE_CHECKPOINT_MESSAGES = 10_000
+
+
+class CollectionIndexer:
+    """Call `run` once. It returns after a drain, and raises when the collection must be opened anew or stopped.
+
+    Args:
+        is_owner: whether no other process can own the collection yet; asked before each commit.
+    """
+
+    def __init__(
+        self,
+        record: CollectionRecord,
+        writer: IndexWriter,
+        log: Log,
+        outlet: Outlet,
+        merger: Merger,
+        statuses: StatusAnnouncer,
+        blobs: BlobStore,
+        *,
+        buffer_limits: BufferLimits,
+        housekeeping: HousekeepingLimits,
+        is_owner: Callable[[], bool],
+    ) -> None:
+        self._record = record
+        self._writer = writer
+        self._log = log
+        self._outlet = outlet
+        self._merger = merger
+        self._statuses = statuses
+        self._blobs = blobs
+        self._housekeeping = housekeeping
+        self._is_owner = is_owner
+        self._buffer = CommitBuffer(buffer_limits)
+        self._target = IndexTarget(record.name, record.uid, writer.manifest.space, writer.schema)
+        # Commits and the commits of merges take turns.
+        self._writing = asyncio.Lock()
+        #: Position up to which messages were put into the buffer.
+        self._buffered_sequence = writer.manifest.checkpoint.sequence
+        self._last_commit = 0.0
+
+    @property
+    def buffered_items(self) -> int:
+        return self._buffer.items
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Indexes until `stopping` is set, then commits what was read.
+
+        Raises:
+            ExceptionGroup: of whatever made one of the tasks end; see `after_failure` in `ownership`.
+        """
+        # Whoever was here before may have died between its manifest and its event.
+        await self._announce("created" if self._writer.manifest.version == 1 else "commit")
+        async with asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(self._read(), name=f"read {self._record.name}")
+            beside = [
+                tasks.create_task(self._statuses.run(), name=f"statuses {self._record.name}"),
+                tasks.create_task(self._merger.run(self._commit_merge), name=f"merges {self._record.name}"),
+                tasks.create_task(self._keep_house(), name=f"housekeeping {self._record.name}"),
+            ]
+            committing = tasks.create_task(self._commit_when_due(), name=f"commits {self._record.name}")
+            stopped = tasks.create_task(stopping.wait())
+            await stopped
+            reading.cancel()
+            await asyncio.wait([reading])
+            await self._buffer.close()
+            await committing
+            for task in beside:
+                task.cancel()
+
+    async def _read(self) -> None:
+        idle_since = asyncio.get_running_loop().time()
+        while True:
+            await self._buffer.wait_for_room()
+            messages = await until_available(self._log.fetch, "read the log")
+            now = asyncio.get_running_loop().time()
+            if messages:
+                decoded = await asyncio.to_thread(self._decode, messages)
+                for message, batch in zip(messages, decoded, strict=True):
+                    await self._accept(message, batch)
+                idle_since = now
+            elif self._is_checkpoint_behind(idle_since, now):
+                # Nothing for this collection came, but the stream must not forget what its checkpoint still names.
+                await self._enqueue(PendingMessage(self._log.position.sequence, size=0))
+                idle_since = now
+
+    def _is_checkpoint_behind(self, idle_since: float, now: float) -> bool:
+        distance = self._log.position.sequence - self._buffered_sequence
+        is_due = now - idle_since >= self._housekeeping.idle_checkpoint_seconds
+        return distance > 0 and (is_due or distance >= _IDLE_CHECKPOINT_MESSAGES)
+
+    def _decode(self, messages: Sequence[LogMessage]) -> list[DecodedBatch]:
+        return [decode_batch(message.payload, self._target) for message in messages]
+
+    async def _accept(self, message: LogMessage, batch: DecodedBatch) -> None:
+        ids = [change.id for change in batch.changes]
+        if message.sequence <= self._writer.manifest.checkpoint.sequence:
+            # The manifest contains it; only whether its items were told so is not known.
+            await self._enqueue(PendingMessage(message.sequence, len(message.payload), committed_ids=ids))
+            return
+        if batch.unreadable is not None or batch.rejections:
+            await self._reject(message, batch)
+        spans = sampled_items(ids, batch.traceparents)
+        await self._enqueue(PendingMessage(message.sequence, len(message.payload), batch.changes, spans))
+
+    async def _enqueue(self, message: PendingMessage) -> None:
+        await self._buffer.add(message)
+        self._buffered_sequence = max(self._buffered_sequence, message.sequence)
+        metrics.BUFFERED_ITEMS.labels(self._record.name).set(self._buffer.items)
+
+    async def _reject(self, message: LogMessage, batch: DecodedBatch) -> None:
+        """Buries what can never be indexed, before the checkpoint may pass it."""
+        reason = batch.unreadable or "; ".join(rejection.reason for rejection in batch.rejections)
+        logger.warning(
+            "a message, or part of it, cannot be indexed",
+            extra={"collection": self._record.name, "sequence": message.sequence, "reason": reason},
+        )
+        await until_available(lambda: self._outlet.bury(message, batch.rejected_payload, reason), "bury a message")
+        known = {
+            outcome.id: outcome
+            for outcome in await self._writer.current([rejection.id for rejection in batch.rejections])
+        }
+        statuses = [
+            rejection_status(self._writer.manifest, rejection, known.get(rejection.id))
+            for rejection in batch.rejections
+            if rejection.id
+        ]
+        await until_available(lambda: self._outlet.send_statuses(statuses), "write item statuses")
+        metrics.REJECTED_ITEMS.labels(self._record.name).inc(len(batch.rejections) or 1)
+
+    async def _commit_when_due(self) -> None:
+        while messages := await self._buffer.take(self._last_commit):
+            self._last_commit = asyncio.get_running_loop().time()
+            await self._commit(messages)
+
+    async def _commit(self, messages: Sequence[PendingMessage]) -> None:
+        changes = [change for message in messages for change in message.changes]
+        with CommitTrace(self._record.name, [span for message in messages for span in message.spans]) as traced:
+            if messages[-1].sequence > self._writer.manifest.checkpoint.sequence:
+                outcomes = await self._commit_changes(changes, messages[-1].sequence)
+                traced.committed(self._writer.manifest.version)
+                await self._announce("commit", traced.traceparents)
+            else:
+                outcomes = []
+        committed_ids = list(dict.fromkeys(item_id for message in messages for item_id in message.committed_ids))
+        if committed_ids:
+            outcomes = [*outcomes, *await self._writer.current(committed_ids)]
+        self._statuses.committed(self._writer.manifest.version, messages[-1].sequence, outcomes)
+        metrics.COMMITTED_ITEMS.labels(self._record.name).inc(len(changes))
+        self._merger.poke()
+
+    async def _commit_changes(self, changes: Sequence[Change], sequence: int) -> list[ItemOutcome]:
+        async def commit() -> list[ItemOutcome]:
+            self._require_ownership()
+            checkpoint = Checkpoint(
+                sequence=sequence, stream_created_at=self._writer.manifest.checkpoint.stream_created_at
+            )
+            return await self._writer.commit(changes, checkpoint, announced_sequence=self._statuses.announced_sequence)
+
+        async with self._writing:
+            with metrics.COMMIT_SECONDS.time():
+                return await until_available(commit, "commit")
+
+    async def _commit_merge(self, task: MergeTask) -> None:
+        async def commit() -> None:
+            self._require_ownership()
+            await self._writer.commit_merge(task)
+
+        async with self._writing:
+            await until_available(commit, "commit a merge")
+        await self._announce("merge")
+
+    async def _announce(
+        self, reason: Literal["created", "commit", "merge"], traceparents: tuple[str, ...] = ()
+    ) -> None:
+        """Tells searchers of the newest manifest. One that another commit replaced meanwhile need not be told."""
+        manifest = self._writer.manifest
+        event = IndexReady(
+            collection=manifest.collection,
+            collection_uid=manifest.collection_uid,
+            generation=manifest.generation,
+            space=manifest.space,
+            manifest_version=manifest.version,
+            items=manifest.items,
+            segments=len(manifest.segments),
+            checkpoint=manifest.checkpoint.sequence,
+            committed_at=manifest.created_at,
+            reason=reason,
+            traceparents=traceparents,
+        )
+        await until_available(lambda: self._outlet.announce_ready(event), "announce a manifest")
+        metrics.observe_manifest(manifest, reason)
+
+    async def _keep_house(self) -> None:
+        limits = self._housekeeping
+        while True:
+            await asyncio.sleep(limits.interval_seconds)
+            self._require_ownership()
+            try:
+                removed = await collect_garbage(
+                    self._blobs,
+                    IndexLayout.live(self._record),
+                    keep_manifests=limits.keep_manifests,
+                    min_age=timedelta(seconds=limits.retention_seconds),
+                    in_use=self._merger.segments_in_the_making,
+                )
+            except UnavailableError as error:
+                logger.warning("garbage collection waits for the blob store", extra={"error": error.detail})
+                continue
+            if removed:
+                logger.info("removed what no manifest needs", extra={"collection": self._record.name, "blobs": removed})
+
+    def _require_ownership(self) -> None:
+        if not self._is_owner():
+            raise ConflictError(f"the lease of collection {self._record.name!r} ran out; another indexer may own it")

@@ -1,0 +1,94 @@
+"""Follows the registry of collections: an owner for each that exists, none and no blobs for each that is gone."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from sightwire.contracts.collections import CollectionRecord
+from sightwire_indexer import metrics
+from sightwire_indexer.ownership import CollectionOwner
+from sightwire_indexer.retrying import until_available
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    record: CollectionRecord
+    owner: CollectionOwner
+    task: asyncio.Task[None]
+
+
+class CollectionsKeeper:
+    """Owners of all collections; belongs to the event loop.
+
+    Args:
+        make_owner: an owner for a collection, not yet running.
+        remove_deleted: deletes what is stored of a collection that was deleted.
+    """
+
+    def __init__(
+        self,
+        make_owner: Callable[[CollectionRecord], CollectionOwner],
+        remove_deleted: Callable[[str], Awaitable[object]],
+    ) -> None:
+        self._make_owner = make_owner
+        self._remove_deleted = remove_deleted
+        self._kept: dict[str, _Kept] = {}
+        self._removals: set[asyncio.Task[object]] = set()
+
+    @property
+    def problem(self) -> str | None:
+        """Which collections are not being indexed though they should be, and why; None when all is well."""
+        problems = {name: kept.owner.problem for name, kept in sorted(self._kept.items())}
+        found = [f"{name}: {problem}" for name, problem in problems.items() if problem is not None]
+        return "; ".join(found) or None
+
+    async def collection_changed(self, name: str, record: CollectionRecord | None) -> None:
+        """Listener of the collection directory."""
+        kept = self._kept.get(name)
+        if kept is not None and record is not None and kept.record == record:
+            return
+        if kept is not None:
+            await self._let_go(name, kept)
+        if record is None:
+            self._remove(name)
+            return
+        owner = self._make_owner(record)
+        self._kept[name] = _Kept(record, owner, asyncio.create_task(owner.run(), name=f"owner of {name}"))
+
+    async def close(self, drain_seconds: float) -> None:
+        """Drains all collections; those that take longer than `drain_seconds` are left to the next start."""
+        for kept in self._kept.values():
+            kept.owner.stop()
+        tasks = [kept.task for kept in self._kept.values()]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=drain_seconds)
+            for task in late:
+                task.cancel()
+        for removal in self._removals:
+            removal.cancel()
+        await asyncio.gather(*tasks, *self._removals, return_exceptions=True)
+
+    async def _let_go(self, name: str, kept: _Kept) -> None:
+        """Ends a collection at once: what it would still commit belongs to nobody any more."""
+        del self._kept[name]
+        kept.task.cancel()
+        await asyncio.gather(kept.task, return_exceptions=True)
+        metrics.forget_collection(name)
+
+    def _remove(self, name: str) -> None:
+        async def remove() -> object:
+            return await until_available(
+                lambda: self._remove_deleted(name), "remove what is left of a deleted collection"
+            )
+
+        task: asyncio.Task[object] = asyncio.create_task(remove(), name=f"remove {name}")
+        self._removals.add(task)
+        task.add_done_callback(self._removed)
+
+    def _removed(self, task: asyncio.Task[object]) -> None:
+        self._removals.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("what is left of a deleted collection cannot be removed", exc_info=error)

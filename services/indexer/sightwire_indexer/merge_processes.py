@@ -1,0 +1,84 @@
+"""Runs merges in processes of their own, at low priority, so that commits and queries keep the cores they need."""
+
+import asyncio
+import logging
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from enum import StrEnum
+from types import TracebackType
+from typing import Final, Self
+
+from sightwire.errors import UnavailableError
+from sightwire.platform.parent_death import end_with_parent
+from sightwire.segments.merge_task import MergeTask, run_merge
+
+logger = logging.getLogger(__name__)
+
+#: Nice value of merges: they take what commits and queries leave.
+_NICE: Final = 10
+
+
+class Lane(StrEnum):
+    """Small merges have a process of their own: they must not wait for hours behind one that builds a large graph."""
+
+    SMALL = "small"
+    LARGE = "large"
+
+
+class MergeProcesses:
+    """One process per lane, started with its first merge. Use as an async context manager.
+
+    Args:
+        run: what a process does with a task.
+    """
+
+    def __init__(self, run: Callable[[MergeTask], None] = run_merge) -> None:
+        self._run = run
+        self._pools: dict[Lane, ProcessPoolExecutor] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        for lane in list(self._pools):
+            self._discard(lane)
+
+    async def run(self, task: MergeTask, lane: Lane) -> None:
+        """Runs a merge to its end.
+
+        Raises:
+            UnavailableError: its process was killed; nothing remains of the merge, try again.
+        """
+        pool = self._pools.get(lane)
+        if pool is None:
+            pool = self._pools[lane] = ProcessPoolExecutor(
+                max_workers=1,
+                # A fork would share threads' locks and FAISS's thread pool with this process.
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_prepare_process,
+                initargs=(os.getpid(),),
+            )
+        try:
+            await asyncio.get_running_loop().run_in_executor(pool, self._run, task)
+        except BrokenProcessPool as error:
+            if self._pools.get(lane) is pool:
+                self._discard(lane)
+            raise UnavailableError(f"the process that merges {lane.value} segments died: {error}") from error
+
+    def _discard(self, lane: Lane) -> None:
+        """Ends a lane's process without waiting for its merge: what it wrote so far has no name yet."""
+        pool = self._pools.pop(lane)
+        processes = list((pool._processes or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.kill()
+
+
+def _prepare_process(parent: int) -> None:
+    os.nice(_NICE)
+    end_with_parent(parent)

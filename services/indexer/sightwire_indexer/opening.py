@@ -1,0 +1,108 @@
+"""Opens a collection's index and its log, and indexes; what `CollectionOwner` runs while it holds the lease."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sightwire.blobs.store import BlobStore
+from sightwire.bus.connection import Bus
+from sightwire.contracts.collections import CollectionRecord
+from sightwire.segments.index_writer import IndexWriter
+from sightwire_indexer import metrics
+from sightwire_indexer.collection_indexer import CollectionIndexer
+from sightwire_indexer.commit_buffer import BufferLimits
+from sightwire_indexer.log_position import new_index_checkpoint, starting_point
+from sightwire_indexer.log_reader import LogReader, read_stream_state
+from sightwire_indexer.merge_processes import MergeProcesses
+from sightwire_indexer.merging import MergeOptions, Merger
+from sightwire_indexer.outlet import BusOutlet
+from sightwire_indexer.ports import HousekeepingLimits
+from sightwire_indexer.removal import remove_past_incarnations
+from sightwire_indexer.statuses import StatusAnnouncer
+
+
+@dataclass(frozen=True, slots=True)
+class IndexerOptions:
+    """How every collection is indexed."""
+
+    work_dir: Path
+    buffer: BufferLimits
+    housekeeping: HousekeepingLimits
+    merges: MergeOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the collections of one indexer share."""
+
+    bus: Bus
+    blobs: BlobStore
+    outlet: BusOutlet
+    processes: MergeProcesses
+    options: IndexerOptions
+    #: Manifest version of an incarnation that every live searcher has loaded.
+    loaded_everywhere: Callable[[CollectionRecord], int]
+
+
+class OpenCollections:
+    """The collections that this indexer is indexing now."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+        self._announcers: dict[str, StatusAnnouncer] = {}
+
+    def searchers_changed(self) -> None:
+        """A searcher loaded something, came or went."""
+        for announcer in self._announcers.values():
+            announcer.poke()
+
+    async def index(
+        self,
+        record: CollectionRecord,
+        is_owner: Callable[[], bool],
+        stopping: asyncio.Event,
+        opened: Callable[[], None],
+    ) -> None:
+        """Indexes a collection until `stopping` is set.
+
+        Raises:
+            LogMismatchError: the log is not the one that the index was made from.
+            CorruptDataError: the index is damaged.
+            ConflictError: another indexer owns the collection.
+            UnavailableError: the bus or the blob store does not answer.
+        """
+        around = self._surroundings
+        # Of a name that was deleted and created again while no indexer was there.
+        await remove_past_incarnations(around.blobs, around.options.work_dir, record.name, keep_uid=record.uid)
+        stream = await read_stream_state(around.bus)
+        writer = await IndexWriter.open(
+            record, around.blobs, around.options.work_dir, new_index_checkpoint=new_index_checkpoint(stream)
+        )
+        start = starting_point(writer.manifest, stream)
+        announcer = StatusAnnouncer(
+            record.name,
+            lambda: around.loaded_everywhere(record),
+            around.outlet.send_statuses,
+            announced_sequence=start.sequence,
+        )
+        async with LogReader(around.bus, record.name, start=start) as log:
+            indexer = CollectionIndexer(
+                record,
+                writer,
+                log,
+                around.outlet,
+                Merger(writer, around.processes, around.options.merges),
+                announcer,
+                around.blobs,
+                buffer_limits=around.options.buffer,
+                housekeeping=around.options.housekeeping,
+                is_owner=is_owner,
+            )
+            self._announcers[record.name] = announcer
+            metrics.WAITING_ITEMS.labels(record.name).set_function(lambda: announcer.waiting_items)
+            try:
+                opened()
+                await indexer.run(stopping)
+            finally:
+                del self._announcers[record.name]

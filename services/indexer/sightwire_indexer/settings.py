@@ -1,0 +1,52 @@
+"""Settings of the indexer: `SIGHTWIRE_INDEXER_*`, next to the shared `SIGHTWIRE_*`."""
+
+import os
+from pathlib import Path
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from sightwire.settings import SharedSettings
+
+_MEBIBYTE = 1024 * 1024
+
+
+class IndexerSettings(SharedSettings):
+    """How often the indexer commits and merges, and what it keeps."""
+
+    indexer_work_dir: Path = Field(
+        default=Path("data/indexer"),
+        description="Folder of this indexer alone: its identity, and copies of segments of a remote blob store",
+    )
+    indexer_commit_seconds: PositiveFloat = Field(
+        default=0.2, description="Items that wait are committed when so long has passed since the last commit"
+    )
+    indexer_max_buffered_items: PositiveInt = Field(
+        default=20_000, description="Items of a collection that may wait for a commit; then no more are read"
+    )
+    indexer_max_buffered_bytes: PositiveInt = Field(
+        default=128 * _MEBIBYTE, description="Bytes of messages of a collection that may wait for a commit"
+    )
+    indexer_segments_per_tier: int = Field(
+        default=6, ge=2, description="Segments of similar size that are merged into one"
+    )
+    indexer_max_segment_rows: PositiveInt = Field(default=500_000, description="No merge makes a larger segment")
+    indexer_max_deleted_share: float = Field(
+        default=0.3, gt=0, le=1, description="A segment with a larger share of deleted items is rewritten"
+    )
+    indexer_graph_min_rows: PositiveInt = Field(
+        default=5_000, description="Vectors of a field from which a merge builds a graph index (HNSW)"
+    )
+    indexer_merge_threads: PositiveInt = Field(
+        default=max(1, (os.cpu_count() or 1) // 2), description="Threads of the process that builds graph indexes"
+    )
+    indexer_keep_manifests: PositiveInt = Field(default=10, description="Newest manifests that are always kept")
+    indexer_retention_seconds: PositiveFloat = Field(
+        default=120.0, description="Age from which what no kept manifest needs is removed; searchers load within it"
+    )
+    indexer_housekeeping_seconds: PositiveFloat = Field(default=60.0, description="Time between two removals")
+    indexer_idle_checkpoint_seconds: PositiveFloat = Field(
+        default=600.0, description="How often the checkpoint of a collection without new items follows its stream"
+    )
+    indexer_tombstone_grace_seconds: NonNegativeFloat = Field(
+        default=3600.0, description="How long deletions are remembered after older events of the item can have come"
+    )
