@@ -52,9 +52,11 @@ class IngestedImage(BaseModel):
 
 
 def _parsed_date(value: object) -> object:
-    """A day or a moment from text; without an offset it is UTC. Anything else is left to the model to refuse."""
-    if not isinstance(value, str):
+    """A day or a moment from text; without an offset it is UTC."""
+    if value is None or isinstance(value, date):
         return value
+    if not isinstance(value, str):
+        raise ValueError("expected a date such as 2026-01-31 as text")
     try:
         return date.fromisoformat(value.strip())
     except ValueError:
