@@ -6,11 +6,18 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sightwire_embedder.ingest.outbox import MAX_BATCH_BYTES, MAX_BATCH_ITEMS, Destination, Outbox, make_batches
+from sightwire_embedder.ingest.outbox import (
+    MAX_BATCH_BYTES,
+    MAX_BATCH_ITEMS,
+    MAX_ITEM_BYTES,
+    Destination,
+    Outbox,
+    make_batches,
+)
 
 from sightwire.bus.connection import OutgoingMessage
 from sightwire.contracts.events import ItemState, ItemStatus
-from sightwire.errors import UnavailableError
+from sightwire.errors import TooLargeError, UnavailableError
 from sightwire.v1 import events_pb2
 
 PHOTOS = Destination("photos", "uid-1", "space-1")
@@ -103,6 +110,20 @@ async def test_every_item_of_a_failed_publish_learns_of_it_and_the_next_is_tried
         assert [type(result) for result in results] == [UnavailableError, UnavailableError]
         bus.is_down = False
         await outbox.put(PHOTOS, item("c"), status("c"))
+
+
+async def test_an_item_that_no_message_can_carry_is_refused_alone():
+    bus = Bus()
+    bus.gate.set()
+    async with Outbox(bus.publish_all, bus.send_status) as outbox:
+        too_large, small = await asyncio.gather(
+            outbox.put(PHOTOS, item("a", MAX_ITEM_BYTES), status("a")),
+            outbox.put(PHOTOS, item("b"), status("b")),
+            return_exceptions=True,
+        )
+    assert isinstance(too_large, TooLargeError)
+    assert small is None
+    assert [item_ids(messages) for messages in bus.published] == [[["b"]]]
 
 
 async def test_items_that_were_not_stored_when_it_closes_are_told():

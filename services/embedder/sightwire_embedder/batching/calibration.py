@@ -13,7 +13,9 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
-ROUNDS = 5
+#: A model is measured for about so long.
+MEASURED_SECONDS = 0.8
+_LEAST_ROUNDS = 2
 
 Latencies = dict[int, float]
 
@@ -30,6 +32,7 @@ def measure_latencies(
     The fastest call is the one that the rest of the machine disturbed least. Sizes beyond the first that takes longer
     than `max_call_seconds` are not tried: no policy would choose them.
     """
+    started_at = clock()
     latencies: Latencies = {}
     for size in sizes:
         call(size)  # the first call at a size allocates memory
@@ -37,9 +40,11 @@ def measure_latencies(
         if latencies[size] > max_call_seconds:
             break
     # In rounds over all sizes, so that a disturbance does not meet all the calls of one size.
-    for _ in range(ROUNDS - 1):
+    rounds = 1
+    while rounds < _LEAST_ROUNDS or clock() - started_at < MEASURED_SECONDS:
         for size, fastest in latencies.items():
             latencies[size] = min(fastest, _seconds_of(call, size, clock))
+        rounds += 1
     return latencies
 
 

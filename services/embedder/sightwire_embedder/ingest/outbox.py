@@ -10,13 +10,16 @@ from sightwire.bus.connection import OutgoingMessage
 from sightwire.bus.headers import PROTOBUF, event_headers
 from sightwire.contracts import subjects
 from sightwire.contracts.events import ItemStatus
-from sightwire.errors import UnavailableError
+from sightwire.contracts.streams import EMBEDDED
+from sightwire.errors import TooLargeError, UnavailableError
 from sightwire.telemetry.tracing import links_to, tracer
 from sightwire.v1 import events_pb2
 
 MAX_BATCH_ITEMS: Final = 32
 #: Far below the largest message that the stream takes; a single item may be larger than this.
 MAX_BATCH_BYTES: Final = 1024 * 1024
+#: The largest message less its headers and envelope.
+MAX_ITEM_BYTES: Final = EMBEDDED.max_message_bytes - 64 * 1024
 
 _tracer = tracer(__name__)
 
@@ -82,10 +85,15 @@ class Outbox:
                 entry.stored.set_exception(UnavailableError("the embedder is shutting down; the event stays queued"))
 
     async def put(self, destination: Destination, item: events_pb2.EmbeddedItem, status: ItemStatus) -> None:
-        """Returns once the bus has stored the item. Raises `UnavailableError` when it did not confirm that.
+        """Returns once the bus has stored the item.
 
-        `status` is sent just before the item, so that it is stored before whatever the item causes.
+        `status` is sent just before the item, so that it is stored before whatever the item causes. Raises
+        `UnavailableError` when the bus did not confirm the item, `TooLargeError` when it could never take it.
         """
+        item_bytes = item.ByteSize()
+        if item_bytes > MAX_ITEM_BYTES:
+            # Refused here, since it would fail the others of its message as well.
+            raise TooLargeError(f"an embedded item may have {MAX_ITEM_BYTES:,} bytes, this one has {item_bytes:,}")
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._entries.append(_Entry(destination, item, status, stored))
         self._filled.set()
@@ -106,8 +114,8 @@ class Outbox:
             links=links_to(entry.item.traceparent for entry in entries if entry.item.traceparent),
             attributes={"sightwire.items": len(entries)},
         ):
-            batches = make_batches([(entry.destination, entry.item) for entry in entries])
             try:
+                batches = make_batches([(entry.destination, entry.item) for entry in entries])
                 for entry in entries:
                     await self._send_status(entry.status)
                 await self._publish([_message(batch) for batch in batches])

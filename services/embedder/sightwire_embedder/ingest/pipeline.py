@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Final, Protocol, Self
 
+from nats.errors import Error as NatsError
 from opentelemetry import trace
 
 from sightwire.contracts.collections import CollectionRecord
@@ -195,7 +196,7 @@ class IngestPipeline:
 
     async def _try_again(self, delivery: IngestDelivery, delay_seconds: float) -> None:
         # Without a connection the bus delivers it again by itself, when its time for an answer is over.
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(NatsError):
             await delivery.message.nak(delay=delay_seconds or None)
 
     async def _report_progress_for_ever(self) -> None:
@@ -204,8 +205,6 @@ class IngestPipeline:
             unanswered_before = set(self._unanswered)
             await asyncio.sleep(_PROGRESS_INTERVAL_SECONDS)
             for delivery in unanswered_before & self._unanswered:
-                try:
+                # It may be answered at this moment, or the bus may be away, which will deliver it again.
+                with contextlib.suppress(NatsError):
                     await delivery.message.in_progress()
-                except Exception as error:
-                    logger.warning("cannot report progress to the bus", extra={"reason": str(error)})
-                    break
