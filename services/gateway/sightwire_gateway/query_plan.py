@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sightwire.contracts.collections import CollectionRecord, VectorSource
+from sightwire.contracts.collections import CollectionRecord, Metric, VectorSource
 from sightwire.contracts.events import vector_bytes
 from sightwire.contracts.filters import filter_to_proto, parse_filter
 from sightwire.errors import InvalidInputError, InvalidVectorError
 from sightwire.v1 import searcher_pb2
-from sightwire_gateway.search_requests import Query, SearchRequest, Target, VectorQuery
+from sightwire_gateway.search_requests import Fusion, Query, SearchRequest, Target, VectorQuery
+
+#: Sources whose vectors the bundle makes in one space, one per item.
+_ONE_SPACE = frozenset({VectorSource.IMAGE, VectorSource.TEXT})
 
 
 class Embedding(StrEnum):
@@ -31,16 +34,26 @@ class QueryPlan:
     item_id: str | None = None
 
 
-def plan_query(record: CollectionRecord, request: SearchRequest, *, max_characters: int) -> QueryPlan:
+def plan_query(record: CollectionRecord, request: SearchRequest, *, has_upload: bool, max_characters: int) -> QueryPlan:
     """The plan for a search in a collection.
+
+    Args:
+        record: the collection.
+        request: what is asked.
+        has_upload: whether a picture was uploaded with it, which then is the query.
+        max_characters: of a query text.
 
     Raises:
         InvalidInputError: a query that is blank or too long, or fields that do not fit it.
         InvalidVectorError: a vector that does not fit its field.
     """
     query = request.query
-    if not query.given():
-        raise InvalidInputError("a query is exactly one of 'text', 'image', 'vector' and 'item', got none of them")
+    kinds = query.given() + ["image"] * has_upload
+    if len(kinds) != 1:
+        raise InvalidInputError(
+            "a query is exactly one of 'text', 'image' (perhaps uploaded), 'vector' and 'item', "
+            f"got {' and '.join(kinds) or 'none of them'}"
+        )
     if query.vector is not None:
         return _plan_vector(record, request, query.vector)
     fields = (
@@ -77,6 +90,18 @@ def plan_filter(record: CollectionRecord, document: object | None) -> searcher_p
     return filter_to_proto(parse_filter(document), record) if document is not None else None
 
 
+def chosen_fusion(
+    record: CollectionRecord, request: SearchRequest, fields: tuple[str, ...]
+) -> searcher_pb2.Fusion.ValueType:
+    """How the fields' rankings become one: as asked, or by mean score where the fields' scores mean the same."""
+    if request.fusion is not None:
+        by_mean = request.fusion is Fusion.MEAN
+    else:
+        specs = [record.spec.fields[field] for field in fields]
+        by_mean = all(spec.source in _ONE_SPACE and spec.metric is Metric.COSINE for spec in specs)
+    return searcher_pb2.FUSION_MEAN_SCORE if by_mean else searcher_pb2.FUSION_RECIPROCAL_RANK
+
+
 def _default_fields(record: CollectionRecord, query: Query, target: Target) -> tuple[str, ...]:
     spec = record.spec
     if target is Target.OBJECTS:
@@ -90,7 +115,9 @@ def _default_fields(record: CollectionRecord, query: Query, target: Target) -> t
         candidates = [spec.field_names(VectorSource.IMAGE)]
     chosen = next((fields for fields in candidates if fields), None)
     if chosen is None:
-        what = "a search of objects" if target is Target.OBJECTS else f"a query by {query.given()[0]}"
+        what = (
+            "a search of objects" if target is Target.OBJECTS else f"a query by {', '.join(query.given()) or 'image'}"
+        )
         raise InvalidInputError(
             f"collection {record.name!r} has no field for {what} (it has: {_described_fields(record)})"
         )

@@ -47,6 +47,15 @@ class Target(StrEnum):
     OBJECTS = "objects"
 
 
+class Fusion(StrEnum):
+    """How the rankings of several fields become one."""
+
+    #: Weighted mean of the similarities in those fields that the item has; for item fields with the metric cosine.
+    MEAN = "mean"
+    #: Reciprocal rank fusion.
+    RRF = "rrf"
+
+
 class SearchRequest(BaseModel):
     """A search."""
 
@@ -66,7 +75,11 @@ class SearchRequest(BaseModel):
         default=None,
         min_length=1,
         max_length=16,
-        description="Vector fields to search, fused by reciprocal rank; none: those that fit the query",
+        description="Vector fields to search; none: those that fit the query",
+    )
+    fusion: Fusion | None = Field(
+        default=None,
+        description="How several fields become one ranking; none: `mean` where scores can be compared, else `rrf`",
     )
     target: Target = Target.ITEMS
     filter: dict[str, Any] | None = Field(default=None, description="See the schema `Filter`")
@@ -97,7 +110,7 @@ class HitAnswer(BaseModel):
     """A found item."""
 
     id: str
-    score: float = Field(description="Higher is closer; of one field its similarity, of several the fused rank score")
+    score: float = Field(description="Higher is closer; a similarity, or with `rrf` the fused rank score")
     item: ItemAnswer
     objects: list[dict[str, Any]] | None = Field(default=None, description="Objects that matched, best first")
     explain: dict[str, Any] | None = Field(

@@ -9,7 +9,7 @@ from sightwire.errors import InvalidInputError, UnavailableError, UnknownCollect
 from sightwire.v1 import searcher_pb2
 from sightwire_gateway import cursors
 from sightwire_gateway.backends import EmbedderClient, SearcherClient
-from sightwire_gateway.query_plan import Embedding, QueryPlan, plan_filter, plan_query
+from sightwire_gateway.query_plan import Embedding, QueryPlan, chosen_fusion, plan_filter, plan_query
 from sightwire_gateway.search_requests import SearchRequest
 
 Response = TypeVar("Response")
@@ -54,7 +54,8 @@ class SearchDesk:
             InvalidInputError and its kin: the request does not fit the collection.
             UnavailableError: embedder or searcher does not answer.
         """
-        plan = plan_query(record, request, max_characters=self._max_query_characters)
+        is_uploaded = picture is not None and request.query.image is None
+        plan = plan_query(record, request, has_upload=is_uploaded, max_characters=self._max_query_characters)
         filter_ = plan_filter(record, request.filter)
         picture_sha256 = picture.sha256 if picture is not None else ""
         offset, manifest_version = 0, 0
@@ -76,6 +77,7 @@ class SearchDesk:
             manifest_version=manifest_version,
             explain=request.explain,
             ef_search=request.ef_search or 0,
+            fusion=chosen_fusion(record, request, plan.fields),
         )
         response = await ask(self._searcher.search(search), record)
         next_cursor: str | None = None

@@ -10,8 +10,8 @@ from sightwire.contracts.collections import CollectionRecord
 from sightwire.errors import InvalidFilterError, InvalidInputError, InvalidVectorError
 
 
-def plan(record: CollectionRecord, **members: Any) -> QueryPlan:
-    return plan_query(record, SearchRequest.model_validate(members), max_characters=100)
+def plan(record: CollectionRecord, *, has_upload: bool = False, **members: Any) -> QueryPlan:
+    return plan_query(record, SearchRequest.model_validate(members), has_upload=has_upload, max_characters=100)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,13 @@ def test_plans(record: CollectionRecord, members: dict[str, Any], fields: tuple[
     made = plan(record, **members)
     assert made.fields == fields
     assert made.embedding is embedding
+
+
+def test_an_uploaded_picture_is_the_query(record: CollectionRecord):
+    assert plan(record, has_upload=True) == QueryPlan(("image",), Embedding.IMAGE)
+    assert plan(record, has_upload=True, target="objects").fields == ("object",)
+    with pytest.raises(InvalidInputError, match="got text and image"):
+        plan(record, has_upload=True, query={"text": "cat"})
 
 
 def test_vectors_travel_as_float32(record: CollectionRecord):

@@ -5,7 +5,7 @@ import time
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from sightwire.errors import InvalidInputError, NotFoundError
+from sightwire.errors import InvalidInputError
 from sightwire_gateway.answers import base_url_of, search_answer
 from sightwire_gateway.bodies import parse_json
 from sightwire_gateway.documentation import body, form_content, json_content, model_part
@@ -35,7 +35,8 @@ async def search(collection: str, request: Request, gateway: GatewayParts) -> Re
         form = await read_form(request, gateway.bodies, document_part="request")
         wanted = parse_json(form.document or b"{}", SearchRequest)
         if form.picture is not None:
-            wanted = _with_uploaded_image(wanted)
+            if wanted.query.image is not None:
+                raise InvalidInputError("the query's picture comes in the part 'image' or in 'query', not in both")
             picture = await checked_query_picture(gateway, form.picture)
     else:
         wanted = await gateway.bodies.read_json(request, SearchRequest)
@@ -62,22 +63,11 @@ async def checked_query_picture(gateway: Gateway, data: bytes) -> QueryPicture:
     return QueryPicture(data, facts.sha256)
 
 
-def _with_uploaded_image(request: SearchRequest) -> SearchRequest:
-    if request.query.given():
-        raise InvalidInputError(
-            f"the query's picture comes in the part 'image', so that 'query' must be empty, got {request.query.given()}"
-        )
-    # The bytes are in the other part; the member only says what kind of query it is.
-    query = request.query.model_copy(update={"image": ImageRequest.model_construct()})
-    return request.model_copy(update={"query": query})
-
-
 async def _image_bytes(gateway: Gateway, image: ImageRequest) -> bytes:
     if image.blob is not None:
         reference = await gateway.pictures.stored(image.blob)
         return await gateway.blobs.get(reference.blob)
     if image.data is not None:
         return picture_from_base64(image.data, max_bytes=gateway.settings.gateway_max_picture_bytes)
-    if image.url is None:
-        raise NotFoundError("the query's image has no source")
+    assert image.url is not None, "the model has exactly one source"
     return await gateway.pictures.fetch(image.url)

@@ -23,7 +23,7 @@ async def search(
     k: Annotated[int, Query(ge=1, le=1000)] = 10,
     collection: Annotated[str | None, Query(description="Another collection than the default one")] = None,
 ) -> Response:
-    """Searches texts and pictures alike, fused by reciprocal rank where the collection has both."""
+    """Searches texts and pictures alike, ranked by the mean similarity of those fields that an item has."""
     started = time.perf_counter()
     record = await gateway.collections.get_or_default(collection)
     outcome = await gateway.search.search(record, SearchRequest(query=SearchQuery(text=q), k=k))

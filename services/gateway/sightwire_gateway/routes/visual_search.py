@@ -11,7 +11,7 @@ from sightwire.errors import InvalidInputError
 from sightwire_gateway.answers import base_url_of, json_response
 from sightwire_gateway.documentation import body, form_content, json_content
 from sightwire_gateway.gateway import Gateway, GatewayParts
-from sightwire_gateway.item_requests import ImageRequest, ItemRequest
+from sightwire_gateway.item_requests import ItemRequest
 from sightwire_gateway.routes.search import checked_query_picture
 from sightwire_gateway.search_requests import Query as SearchQuery
 from sightwire_gateway.search_requests import SearchRequest
@@ -111,8 +111,7 @@ async def search_similar(request: Request, gateway: GatewayParts, k: K = 20, col
     record = await gateway.collections.get_or_default(collection)
     data, _ = await read_form_picture(request, gateway.bodies)
     picture = await checked_query_picture(gateway, data)
-    wanted = SearchRequest(query=SearchQuery(image=ImageRequest.model_construct()), k=k)
-    return await _answer(request, gateway, record, wanted, picture)
+    return await _answer(request, gateway, record, SearchRequest(k=k), picture)
 
 
 async def _answer(
@@ -122,13 +121,19 @@ async def _answer(
     wanted: SearchRequest,
     picture: QueryPicture | None = None,
 ) -> Response:
-    # By what the pictures show alone, so that scores are similarities and every result is a picture.
     fields = record.spec.field_names(VectorSource.IMAGE)
     if not fields:
         raise InvalidInputError(
             f"collection {record.name!r} has no vector field of images, so it cannot be searched so"
         )
-    wanted = wanted.model_copy(update={"fields": fields})
+    update: dict[str, object] = {"fields": fields}
+    captions = record.spec.field_names(VectorSource.TEXT)
+    if wanted.query.text is not None and captions:
+        # By what pictures show and by what is said of them; texts without a picture are no results.
+        pictures_only = {"has_image": True}
+        filter_ = {"all": [pictures_only, wanted.filter]} if wanted.filter is not None else pictures_only
+        update = {"fields": [*fields, *captions], "filter": filter_}
+    wanted = wanted.model_copy(update=update)
     outcome = await gateway.search.search(record, wanted, picture=picture)
     base_url = base_url_of(request, gateway.settings.gateway_public_url)
     return json_response(visual_results(outcome.response, base_url=base_url, collection=record.name))
