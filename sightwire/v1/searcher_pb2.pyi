@@ -21,6 +21,26 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Fusion:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FusionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fusion.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FUSION_RECIPROCAL_RANK: _Fusion.ValueType  # 0
+    """By reciprocal rank: for scores that cannot be compared."""
+    FUSION_MEAN_SCORE: _Fusion.ValueType  # 1
+    """By the weighted mean of the scores in those fields that the item has: for item fields of one space."""
+
+class Fusion(_Fusion, metaclass=_FusionEnumTypeWrapper):
+    """How the rankings of several field queries become one."""
+
+FUSION_RECIPROCAL_RANK: Fusion.ValueType  # 0
+"""By reciprocal rank: for scores that cannot be compared."""
+FUSION_MEAN_SCORE: Fusion.ValueType  # 1
+"""By the weighted mean of the scores in those fields that the item has: for item fields of one space."""
+Global___Fusion: _TypeAlias = Fusion  # noqa: Y015
+
 class _Operator:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -98,6 +118,7 @@ class SearchRequest(_message.Message):
     EXPLAIN_FIELD_NUMBER: _builtins.int
     OMIT_DOCUMENTS_FIELD_NUMBER: _builtins.int
     EF_SEARCH_FIELD_NUMBER: _builtins.int
+    FUSION_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
     k: _builtins.int
     """Results wanted after `offset`, 1..1000."""
@@ -109,9 +130,10 @@ class SearchRequest(_message.Message):
     """Leave documents out, for callers that need ids and scores only."""
     ef_search: _builtins.int
     """Search effort of graph indexes; 0 means the collection's default."""
+    fusion: Global___Fusion.ValueType
     @_builtins.property
     def queries(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldQuery]:
-        """More than one is fused by reciprocal rank."""
+        """More than one is fused as `fusion` says."""
 
     @_builtins.property
     def filter(self) -> Global___Filter: ...
@@ -127,10 +149,11 @@ class SearchRequest(_message.Message):
         explain: _builtins.bool = ...,
         omit_documents: _builtins.bool = ...,
         ef_search: _builtins.int = ...,
+        fusion: Global___Fusion.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "ef_search", b"ef_search", "explain", b"explain", "filter", b"filter", "k", b"k", "manifest_version", b"manifest_version", "offset", b"offset", "omit_documents", b"omit_documents", "queries", b"queries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "ef_search", b"ef_search", "explain", b"explain", "filter", b"filter", "fusion", b"fusion", "k", b"k", "manifest_version", b"manifest_version", "offset", b"offset", "omit_documents", b"omit_documents", "queries", b"queries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

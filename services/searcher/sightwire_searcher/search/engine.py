@@ -11,6 +11,7 @@ from sightwire_searcher.search.explanation import Explanation, FieldReport
 from sightwire_searcher.search.field_rankings import FieldSearch, rank_field
 from sightwire_searcher.search.fusion import FusedItem, FusedRanking, fuse, fusion_depth
 from sightwire_searcher.search.matched_objects import ObjectMatcher
+from sightwire_searcher.search.mean_scores import fuse_by_mean_score
 from sightwire_searcher.search.paging import joined, step_ends
 from sightwire_searcher.search.query import Query
 from sightwire_searcher.search.rankings import Ranking
@@ -78,7 +79,11 @@ class SearchEngine:
             rankings.extend(self._rank(snapshot, query, number, vector, field_depth, report))
             if explanation is not None and report is not None:
                 explanation.fields.append(report)
-        return fuse(rankings, [target.weight for target in query.targets])
+        weights = [target.weight for target in query.targets]
+        if query.by_mean_score and len(rankings) > 1:
+            fields = [target.field for target in query.targets]
+            return fuse_by_mean_score(snapshot, rankings, fields, vectors, weights)
+        return fuse(rankings, weights)
 
     def _rank(
         self,

@@ -38,6 +38,8 @@ class Query:
     ef_search: int
     explain: bool
     with_documents: bool
+    #: Whether scores of several fields are averaged; their ranks are fused otherwise.
+    by_mean_score: bool = False
 
     @property
     def batch_key(self) -> Hashable | None:

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from sightwire.contracts.collections import CollectionRecord, VectorField, VectorSource
+from sightwire.contracts.collections import CollectionRecord, Metric, VectorField, VectorSource
 from sightwire.errors import ConflictError, InvalidInputError, InvalidVectorError
 from sightwire.segments.vectors import Matrix, query_vectors
 from sightwire.v1 import searcher_pb2
@@ -37,6 +37,9 @@ def checked_query(request: searcher_pb2.SearchRequest, record: CollectionRecord)
         raise InvalidInputError(f"'ef_search' expects up to {MAX_EF_SEARCH}, got {request.ef_search}")
     if not 1 <= len(request.queries) <= MAX_FIELD_QUERIES:
         raise InvalidInputError(f"a search needs 1 to {MAX_FIELD_QUERIES} field queries, got {len(request.queries)}")
+    by_mean_score = request.fusion == searcher_pb2.FUSION_MEAN_SCORE
+    if by_mean_score:
+        _check_comparable(request, record)
     return Query(
         targets=tuple(_checked_target(query, record) for query in request.queries),
         k=request.k,
@@ -45,7 +48,19 @@ def checked_query(request: searcher_pb2.SearchRequest, record: CollectionRecord)
         ef_search=request.ef_search or record.spec.index.ef_search,
         explain=request.explain,
         with_documents=not request.omit_documents,
+        by_mean_score=by_mean_score,
     )
+
+
+def _check_comparable(request: searcher_pb2.SearchRequest, record: CollectionRecord) -> None:
+    """Refuses to average scores that do not mean the same."""
+    for query in request.queries:
+        field = record.spec.fields.get(query.field)
+        if field is not None and (field.source is VectorSource.OBJECT or field.metric is not Metric.COSINE):
+            raise InvalidInputError(
+                f"mean scores need item fields with the metric cosine, but field {query.field!r} is of source "
+                f"{field.source.value!r} with metric {field.metric.value!r}; fuse by reciprocal rank"
+            )
 
 
 def checked_filter(message: searcher_pb2.Filter, record: CollectionRecord) -> CheckedFilter:
