@@ -12,7 +12,7 @@ import httpx
 
 from sightwire.client import calls
 from sightwire.client.calls import Call, Picture, PictureSource, VectorSource
-from sightwire.client.connection import DEFAULT_TIMEOUT, client_options, default_url
+from sightwire.client.connection import DEFAULT_TIMEOUT, EVENTS_TIMEOUT, client_options, default_url
 from sightwire.client.models import (
     BatchResult,
     Collection,
@@ -119,13 +119,14 @@ class AsyncSightwire:
     async def status_events(self, collection: str, item_id: str) -> AsyncIterator[ItemStatus]:
         """The item's status, and each change of it, until it is final."""
         path = calls.status_events_path(collection, item_id)
+        events = calls.StatusEventReader()
         try:
-            async with self._http.stream("GET", path, timeout=httpx.Timeout(self._timeout, read=None)) as response:
+            async with self._http.stream("GET", path, timeout=EVENTS_TIMEOUT) as response:
                 if response.is_error:
                     await response.aread()
                 raise_for_problem(response)
                 async for line in response.aiter_lines():
-                    status = calls.read_status_event(line)
+                    status = events.feed(line)
                     if status is not None:
                         yield status
         except httpx.TransportError as error:

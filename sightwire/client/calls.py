@@ -170,11 +170,20 @@ def status_events_path(collection: str, item_id: str) -> str:
     return f"{_item_path(collection, item_id)}/events"
 
 
-def read_status_event(line: str) -> ItemStatus | None:
-    """The status in one line of the event stream; None for lines that carry none."""
-    if not line.startswith("data:"):
+class StatusEventReader:
+    """Reads server-sent events line by line; the platform's `status` events, one `data` line each."""
+
+    def __init__(self) -> None:
+        self._event = ""
+
+    def feed(self, line: str) -> ItemStatus | None:
+        """The status that this line completes, else None: comments keep the connection alive, `end` ends the stream."""
+        name, _, value = line.partition(":")
+        if name == "event":
+            self._event = value.strip()
+        elif name == "data" and self._event == "status":
+            return ItemStatus.model_validate_json(value.strip())
         return None
-    return ItemStatus.model_validate_json(line.removeprefix("data:").strip())
 
 
 def search(

@@ -11,6 +11,9 @@ DEFAULT_URL = "http://127.0.0.1:8200"
 DEFAULT_TIMEOUT = 30.0
 _CONNECT_SECONDS = 5.0
 
+#: The platform writes something at least every 15 seconds into a stream of events.
+EVENTS_TIMEOUT = httpx.Timeout(60.0, connect=_CONNECT_SECONDS)
+
 
 def default_url() -> str:
     """`SIGHTWIRE_URL`, else the address of a platform on this machine."""

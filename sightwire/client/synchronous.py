@@ -11,7 +11,7 @@ import httpx
 
 from sightwire.client import calls
 from sightwire.client.calls import Call, Picture, PictureSource, VectorSource
-from sightwire.client.connection import DEFAULT_TIMEOUT, client_options, default_url
+from sightwire.client.connection import DEFAULT_TIMEOUT, EVENTS_TIMEOUT, client_options, default_url
 from sightwire.client.models import (
     BatchResult,
     Collection,
@@ -118,13 +118,14 @@ class Sightwire:
     def status_events(self, collection: str, item_id: str) -> Iterator[ItemStatus]:
         """The item's status, and each change of it, until it is final."""
         path = calls.status_events_path(collection, item_id)
+        events = calls.StatusEventReader()
         try:
-            with self._http.stream("GET", path, timeout=httpx.Timeout(self._timeout, read=None)) as response:
+            with self._http.stream("GET", path, timeout=EVENTS_TIMEOUT) as response:
                 if response.is_error:
                     response.read()
                 raise_for_problem(response)
                 for line in response.iter_lines():
-                    status = calls.read_status_event(line)
+                    status = events.feed(line)
                     if status is not None:
                         yield status
         except httpx.TransportError as error:

@@ -102,13 +102,21 @@ def test_collections_are_read_nested_and_flat() -> None:
     assert (flat.name, flat.description, flat.uid, flat.items) == ("demo", "d", "1", 3)
 
 
-@pytest.mark.parametrize(
-    ("line", "state"),
-    [('data: {"id": "a", "state": "searchable"}', "searchable"), ("event: status", None), ("", None), (":ping", None)],
-)
-def test_status_events(line: str, state: str | None) -> None:
-    status = calls.read_status_event(line)
-    assert (status.state if status else None) == state
+def test_only_status_events_are_read_as_statuses() -> None:
+    stream = """: still here
+
+event: status
+data: {"id": "a", "state": "embedded"}
+
+event: status
+data: {"id": "a", "state": "searchable"}
+
+event: end
+data: {"reason": "final"}
+"""
+    reader = calls.StatusEventReader()
+    statuses = [status for line in stream.splitlines() if (status := reader.feed(line)) is not None]
+    assert [status.state for status in statuses] == ["embedded", "searchable"]
 
 
 BUSY = ApiError(429, {"title": "Too many requests"})
