@@ -160,7 +160,7 @@ def _show_what_to_try(url: str, *, with_demo: bool) -> None:
     json_header = "-H 'content-type: application/json'"
 
     def post(path: str, body: str) -> str:
-        return f"curl -s {url}{path} {json_header} -d {shlex.quote(body)}"
+        return f"curl -s {shlex.quote(url + path)} {json_header} -d {shlex.quote(body)}"
 
     if with_demo:
         commands = [
