@@ -86,7 +86,8 @@ def plan_local_platform(
         "embedder": {
             "SIGHTWIRE_OPS_PORT": str(ports.embedder_operations),
             "SIGHTWIRE_EMBEDDER_PORT": str(ports.embedder),
-            "SIGHTWIRE_EMBEDDER_CACHE_DIR": str(data.cache / "embedder"),
+            # Measured speeds belong to the machine, not to one platform's data.
+            "SIGHTWIRE_EMBEDDER_CACHE_DIR": str(machine_cache(environment) / "embedder"),
             **({"SIGHTWIRE_MODEL_BUNDLE": str(bundle)} if bundle is not None else {}),
         },
         "indexer": {
@@ -132,6 +133,11 @@ def plan_local_platform(
     return LocalPlatform(
         start_groups=((bus,), services), gateway_url=gateway_url, operations_urls=operations_urls, addresses=addresses
     )
+
+
+def machine_cache(environment: Mapping[str, str]) -> Path:
+    """The user's folder for what can be made again on this machine (XDG base directories)."""
+    return Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sightwire"
 
 
 def _reachable(host: str) -> str:
