@@ -1,0 +1,117 @@
+"""The plan of a platform on one machine, and the data directory that it runs on."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sightwire.platform.data_directory import DataDirectory, PlatformInfo
+from sightwire.platform.errors import PlatformError
+from sightwire.platform.local_platform import LocalPlatform, ServicePorts, plan_local_platform
+from sightwire.platform.nats_server import prepare_nats_server
+from sightwire.settings import SharedSettings
+
+ROOT = Path(__file__).parents[2]
+SERVICES = ("gateway", "embedder", "indexer", "searcher")
+
+
+def plan(tmp_path: Path, host: str = "127.0.0.1", **environment: str) -> LocalPlatform:
+    return plan_local_platform(
+        data=DataDirectory(tmp_path),
+        nats=prepare_nats_server(tmp_path),
+        ports=ServicePorts(8200, 1, 2, 3, 4, 5),
+        host=host,
+        bundle=None,
+        environment=environment,
+    )
+
+
+def environment_of(platform: LocalPlatform, name: str) -> dict[str, str]:
+    (spec,) = [spec for group in platform.start_groups for spec in group if spec.name == name]
+    return dict(spec.environment)
+
+
+def settings_class(service: str) -> type[SharedSettings]:
+    module = importlib.import_module(f"sightwire_{service}.settings")
+    return getattr(module, f"{service.capitalize()}Settings")
+
+
+def unknown_settings(service: str, variables: Any) -> set[str]:
+    known = {f"SIGHTWIRE_{field.upper()}" for field in settings_class(service).model_fields}
+    return {variable for variable in variables if variable.startswith("SIGHTWIRE_")} - known
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_services_know_every_setting_they_are_given(service: str, tmp_path: Path) -> None:
+    assert unknown_settings(service, environment_of(plan(tmp_path), service)) == set()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_containers_know_every_setting_they_are_given(service: str) -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    assert unknown_settings(service, compose["services"][service]["environment"]) == set()
+
+
+def test_only_the_gateway_leaves_loopback(tmp_path: Path) -> None:
+    platform = plan(tmp_path, host="0.0.0.0")
+    assert environment_of(platform, "gateway")["SIGHTWIRE_GATEWAY_HOST"] == "0.0.0.0"
+    assert {environment_of(platform, service)["SIGHTWIRE_HOST"] for service in SERVICES} == {"127.0.0.1"}
+    assert platform.gateway_url == "http://127.0.0.1:8200"
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("::1", "http://[::1]:8200"), ("192.0.2.1", "http://192.0.2.1:8200"), ("::", "http://127.0.0.1:8200")],
+)
+def test_addresses_can_be_reached_from_here(tmp_path: Path, host: str, url: str) -> None:
+    assert plan(tmp_path, host=host).gateway_url == url
+
+
+def test_bus_starts_first_and_the_gateway_stops_first(tmp_path: Path) -> None:
+    order = [spec.name for group in plan(tmp_path).start_groups for spec in group]
+    assert order[0] == "nats"
+    assert order[-1] == "gateway"
+
+
+def test_plan_wins_over_the_environment_but_keeps_the_users_settings(tmp_path: Path) -> None:
+    environment = environment_of(
+        plan(tmp_path, SIGHTWIRE_NATS_URL="nats://elsewhere:1", SIGHTWIRE_LOG_LEVEL="DEBUG"), "indexer"
+    )
+    assert environment["SIGHTWIRE_NATS_URL"].startswith("nats://127.0.0.1:")
+    assert environment["SIGHTWIRE_LOG_LEVEL"] == "DEBUG"
+
+
+INFO = PlatformInfo(
+    version="1",
+    supervisor_pid=1,
+    started_at="2026-01-31T00:00:00+00:00",
+    data_directory="data",
+    gateway_url="http://127.0.0.1:8200",
+    nats_url="nats://127.0.0.1:4222",
+)
+
+
+def test_directory_serves_one_platform_at_a_time(tmp_path: Path) -> None:
+    first, second = DataDirectory(tmp_path), DataDirectory(tmp_path)
+    first.lock()
+    with pytest.raises(PlatformError, match="already runs"):
+        second.lock()
+    first.unlock()
+    second.lock()
+    second.unlock()
+
+
+def test_addresses_left_by_a_killed_platform_do_not_count(tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path)
+    directory.lock()
+    directory.write_info(INFO)
+    assert DataDirectory(tmp_path).read_info() == INFO
+    directory.unlock()  # as the system does for a process that was killed
+    assert DataDirectory(tmp_path).read_info() is None
+
+
+def test_new_directory_has_no_platform(tmp_path: Path) -> None:
+    assert DataDirectory(tmp_path / "nothing").read_info() is None
+    assert not DataDirectory(tmp_path / "nothing").is_in_use
