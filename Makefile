@@ -14,6 +14,8 @@ COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3
 ARGS ?=
 
 .DEFAULT_GOAL := help
+# The steps of the set-up share one virtual environment.
+.NOTPARALLEL:
 .PHONY: help up test bench lint format proto contracts lock setup setup-dev clean
 
 help: ## list the targets
