@@ -12,6 +12,7 @@ from sightwire.bus.connection import Bus
 from sightwire.bus.watching import watch_bucket
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.streams import COLLECTIONS
+from sightwire.ending_tasks import end_tasks
 from sightwire.errors import ConflictError, UnknownCollectionError
 
 logger = logging.getLogger(__name__)
@@ -88,8 +89,7 @@ class CollectionDirectory:
         self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks(self._task)
 
     def find(self, name: str) -> CollectionRecord | None:
         """A collection, None if there is none."""

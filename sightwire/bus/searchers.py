@@ -12,6 +12,7 @@ from sightwire.bus.watching import watch_bucket
 from sightwire.contracts.events import SearcherAnnouncement
 from sightwire.contracts.names import key_token
 from sightwire.contracts.streams import SEARCHERS
+from sightwire.ending_tasks import end_tasks
 from sightwire.errors import UnavailableError
 
 ANNOUNCE_SECONDS = SEARCHERS.ttl / 4
@@ -64,8 +65,7 @@ class SearcherDirectory:
         self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks(self._task)
 
     def all(self) -> list[SearcherAnnouncement]:
         """Live searchers."""

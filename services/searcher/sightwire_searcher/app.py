@@ -13,6 +13,7 @@ from sightwire.blobs import open_blob_store
 from sightwire.bus.collections import CollectionDirectory, CollectionRegistry
 from sightwire.bus.connection import Bus, make_broker
 from sightwire.bus.searchers import ANNOUNCE_SECONDS, announce_searcher, withdraw_searcher
+from sightwire.ending_tasks import end_tasks
 from sightwire.errors import UnavailableError
 from sightwire.service.operations import JSON_CONTENT_TYPE
 from sightwire.service.runner import ServiceContext
@@ -105,9 +106,7 @@ async def run(context: ServiceContext[SearcherSettings]) -> None:
             tasks.create_task(_serve_when_complete(startup, server, searcher), name="startup"),
         ]
         await context.stopping.wait()
-        for task in background:
-            task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
+        await end_tasks(*background)
         await _withdraw(bus, searcher)
 
 

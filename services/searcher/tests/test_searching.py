@@ -14,6 +14,7 @@ from services.searcher.tests.building import EPOCH, detected, indexed_item, obje
 from services.searcher.tests.conftest import CreateCollection, RunningSearcher
 from sightwire.contracts.collections import MetadataType, Metric
 from sightwire.v1 import searcher_pb2 as pb
+from tests.plugin.waiting import wait_until
 
 DIMENSION = 8
 
@@ -269,6 +270,10 @@ async def test_a_collection_without_commits_is_empty_at_once(
 
 async def test_health_is_told_by_service(searcher: RunningSearcher) -> None:
     stub = health_pb2_grpc.HealthStub(searcher.channel)
-    for service in ("", "sightwire.v1.Searcher"):
+
+    async def is_serving(service: str) -> bool:
         answer = await stub.Check(health_pb2.HealthCheckRequest(service=service))
-        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        return answer.status == health_pb2.HealthCheckResponse.SERVING
+
+    for service in ("", "sightwire.v1.Searcher"):
+        await wait_until(lambda service=service: is_serving(service))

@@ -10,6 +10,7 @@ from typing import Final
 
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.events import IndexReady
+from sightwire.ending_tasks import end_tasks
 from sightwire.errors import SightwireError
 from sightwire_searcher import metrics
 from sightwire_searcher.loading.loader import SnapshotLoader
@@ -94,10 +95,7 @@ class Reloader:
 
     async def close(self) -> None:
         """Stops loading."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(*self._tasks.values())
 
     def _request(self, request: ReloadRequest) -> None:
         name = request.record.name
@@ -172,8 +170,7 @@ class Reloader:
         self._requests.pop(name, None)
         task = self._tasks.pop(name, None)
         if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end_tasks(task)
         self._board.drop(name)
         self._problems.pop(name, None)
         metrics.forget_collection(name)
