@@ -76,7 +76,7 @@ class _Rounds:
 
 async def measure(quick: bool) -> list[Table]:
     """Tables of throughput and of CPU time."""
-    rounds, text_count, picture_count = (1, 60, 8) if quick else (3, 1500, 128)
+    rounds, text_count, picture_count = (1, 60, 8) if quick else (3, 1000, 96)
     loop = PlainLoop()
     _warm_up(loop)
     async with (
