@@ -22,7 +22,7 @@ from bench.running import bus_of, platform_without_demo
 from sightwire.bus.connection import Bus
 from sightwire.client import AsyncSightwire
 from sightwire.contracts import subjects
-from sightwire.contracts.events import ItemState, ItemStatus
+from sightwire.contracts.events import IndexReady, ItemState, ItemStatus
 from sightwire.contracts.streams import ITEM_STATUS
 
 TEXTS_PER_SECOND = 50
@@ -38,6 +38,9 @@ class _Life:
 
     sent: float
     accepted: float
+    embedded: float
+    #: The manifest that holds it was announced.
+    committed: float
     searchable: float
 
 
@@ -53,7 +56,7 @@ async def measure(quick: bool) -> list[Table]:
         bus_of(platform) as bus,
     ):
         await client.collections.create(_COLLECTION)
-        async with _heard_searchable(bus) as heard:
+        async with _listening(bus) as heard:
             await _send_all(http, client, heard, texts[count:], prefix="warm")
             lives, found = await _send_all(http, client, heard, texts[:count], prefix="item")
     acknowledged = Percentiles.of([life.accepted - life.sent for life in lives])
@@ -65,6 +68,9 @@ async def measure(quick: bool) -> list[Table]:
             rows=[
                 ["request to acknowledgement (202)", *acknowledged.milliseconds()],
                 ["acknowledged to searchable", *fresh.milliseconds()],
+                ["… acknowledged to embedded", *_between(lives, "accepted", "embedded")],
+                ["… embedded to committed", *_between(lives, "embedded", "committed")],
+                ["… committed to loaded by the searcher", *_between(lives, "committed", "searchable")],
                 ["the model alone, one text at a time", *model.milliseconds()],
                 [
                     "added to the model's own time",
@@ -89,35 +95,52 @@ def _model_seconds(texts: list[str]) -> Percentiles:
     return Percentiles.of(seconds)
 
 
+def _between(lives: list[_Life], first: str, last: str) -> list[float]:
+    return Percentiles.of([getattr(life, last) - getattr(life, first) for life in lives]).milliseconds()
+
+
 class _Heard:
-    """When each item was said to be searchable."""
+    """When things were said on the bus."""
 
     def __init__(self) -> None:
-        self._moments: dict[str, asyncio.Future[float]] = {}
+        self._searchable: dict[str, asyncio.Future[tuple[float, int]]] = {}
+        self.embedded: dict[str, float] = {}
+        self.committed: dict[int, float] = {}
 
-    def moment(self, item_id: str) -> "asyncio.Future[float]":
-        return self._moments.setdefault(item_id, asyncio.get_running_loop().create_future())
+    def searchable(self, item_id: str) -> "asyncio.Future[tuple[float, int]]":
+        """The moment an item was said to be searchable, and the version of the manifest that holds it."""
+        return self._searchable.setdefault(item_id, asyncio.get_running_loop().create_future())
 
-    async def hear(self, message: Msg) -> None:
+    async def hear_status(self, message: Msg) -> None:
         now = time.perf_counter()
         status = ItemStatus.model_validate_json(message.data)
-        moment = self.moment(status.id)
-        if status.state is ItemState.SEARCHABLE and not moment.done():
-            moment.set_result(now)
-        elif status.state is ItemState.FAILED and not moment.done():
-            moment.set_exception(RuntimeError(f"{status.id} failed: {status.reason}"))
+        searchable = self.searchable(status.id)
+        if status.state is ItemState.EMBEDDED:
+            self.embedded.setdefault(status.id, now)
+        elif status.state is ItemState.SEARCHABLE and not searchable.done():
+            assert status.manifest_version is not None
+            searchable.set_result((now, status.manifest_version))
+        elif status.state is ItemState.FAILED and not searchable.done():
+            searchable.set_exception(RuntimeError(f"{status.id} failed: {status.reason}"))
+
+    async def hear_commit(self, message: Msg) -> None:
+        self.committed[IndexReady.model_validate_json(message.data).manifest_version] = time.perf_counter()
 
 
 @asynccontextmanager
-async def _heard_searchable(bus: Bus) -> AsyncIterator[_Heard]:
+async def _listening(bus: Bus) -> AsyncIterator[_Heard]:
     heard = _Heard()
-    subject = subjects.key_value(ITEM_STATUS.name, f"{_COLLECTION}.>")
-    subscription = await bus.client.subscribe(subject, cb=heard.hear)
+    statuses = subjects.key_value(ITEM_STATUS.name, f"{_COLLECTION}.>")
+    subscriptions = [
+        await bus.client.subscribe(statuses, cb=heard.hear_status),
+        await bus.client.subscribe(subjects.index_ready(_COLLECTION), cb=heard.hear_commit),
+    ]
     await bus.client.flush()
     try:
         yield heard
     finally:
-        await subscription.unsubscribe()
+        for subscription in subscriptions:
+            await subscription.unsubscribe()
 
 
 async def _send_all(
@@ -131,11 +154,11 @@ async def _send_all(
         response = await http.post(f"/v1/collections/{_COLLECTION}/items", json={"id": item_id, "text": text})
         accepted = time.perf_counter()
         response.raise_for_status()
-        searchable = await heard.moment(item_id)
+        searchable, manifest_version = await heard.searchable(item_id)
         if number % _SEARCHED_EVERY == 0:
             results = await client.search(_COLLECTION, text=text, k=1, filter={"ids": [item_id]})
             found.append([hit.id for hit in results.hits] == [item_id])
-        return _Life(sent, accepted, searchable)
+        return _Life(sent, accepted, heard.embedded[item_id], heard.committed[manifest_version], searchable)
 
     started = time.perf_counter()
     async with asyncio.timeout(_DEADLINE_SECONDS + len(texts) / TEXTS_PER_SECOND), asyncio.TaskGroup() as tasks:
