@@ -115,10 +115,12 @@ class _UpCommand:
             return
         url = platform.gateway_url
         notices.print(f"[bold green]ready[/] in {seconds:.1f} s")
-        notices.print(f"  API     {url}/v1  (described at {url}/docs)")
-        notices.print(f"  health  {url}/health")
-        notices.print(f"  NATS    {platform.nats.url}  (credentials in {platform.data.path}/nats/access.json)")
-        notices.print(f"  logs    {platform.data.logs}/*.log")
+        notices.print(f"  API     {url}/v1  (described at {url}/docs)", soft_wrap=True)
+        notices.print(f"  health  {url}/health", soft_wrap=True)
+        notices.print(
+            f"  NATS    {platform.nats.url}  (credentials in {platform.data.path}/nats/access.json)", soft_wrap=True
+        )
+        notices.print(f"  logs    {platform.data.logs}/*.log", soft_wrap=True)
 
     def _show_event(self, event: "ProcessEvent") -> None:
         if self._as_json:
