@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,8 +129,10 @@ def _measured(
     if known is not None and known.keys() >= calls.keys():
         return dict(known)
     logger.info("measuring the models' batch latencies")
+    clock = time.thread_time if options.threads_per_call == 1 else time.perf_counter
     latencies = {
-        model: measure_latencies(call, max_call_seconds=options.max_call_seconds) for model, call in calls.items()
+        model: measure_latencies(call, max_call_seconds=options.max_call_seconds, clock=clock)
+        for model, call in calls.items()
     }
     cache.store(latencies)
     return latencies
