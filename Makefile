@@ -16,7 +16,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 # The steps of the set-up share one virtual environment.
 .NOTPARALLEL:
-.PHONY: help up test bench lint format proto contracts lock setup setup-dev clean
+.PHONY: help up test chaos bench lint format proto contracts lock setup setup-dev clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ up: setup ## start the platform on this machine, with the demo collection (ARGS=
 
 test: setup-dev ## run all tests (ARGS="-k name")
 	@exec $(BIN)/python -m pytest $(ARGS)
+
+chaos: setup-dev ## kill every process at random while 1,000 pictures go in (the tests do it with fewer)
+	@SIGHTWIRE_SURVIVAL_PICTURES=1000 $(BIN)/python -m pytest tests/e2e/test_survival.py $(ARGS)
 
 bench: setup-dev ## measure the platform against its own parts called in-process
 	@exec $(BIN)/python -m bench $(ARGS)
@@ -39,7 +42,7 @@ format: setup-dev ## rewrite the Python files in the project's style
 proto: setup-dev ## generate the gRPC stubs from proto/
 	@exec proto/generate.sh
 
-contracts: setup-dev ## generate JSON Schemas, AsyncAPI and OpenAPI documents in docs/contracts/
+contracts: setup-dev ## generate schemas, AsyncAPI, OpenAPI and the settings table in docs/contracts/
 	@exec $(BIN)/python docs/contracts/generate.py
 
 setup: $(STAMPS)/runtime $(STAMPS)/models ## install what the platform needs, once

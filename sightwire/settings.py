@@ -55,8 +55,8 @@ class SharedSettings(_YamlBackedSettings):
 
     host: str = Field(default="127.0.0.1", description="Address that the service binds to")
     ops_port: Port = Field(default=0, description="HTTP port for health, readiness and metrics; 0 for any free one")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    log_format: Literal["json", "text"] = "json"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged")
+    log_format: Literal["json", "text"] = Field(default="json", description="`json`, or `text` for reading by eye")
     drain_seconds: NonNegativeFloat = Field(default=10.0, description="How long work in flight may take when stopping")
 
     fetch_allow: str = Field(

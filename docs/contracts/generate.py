@@ -1,4 +1,4 @@
-"""Writes the contracts of this folder: JSON Schemas, AsyncAPI, OpenAPI. `generate.py [FOLDER]`; default: this folder.
+"""Writes the documents of this folder: JSON Schemas, AsyncAPI, OpenAPI, the settings. `generate.py [FOLDER]`.
 
 Nothing needs to run: the documents come from the code that the services serve with.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from sightwire.bus.connection import make_broker
 from sightwire.contracts.collections import CollectionSpec
@@ -20,6 +21,12 @@ from sightwire.contracts.filters import Filter
 from sightwire.settings import SharedSettings
 
 _HERE: Final = Path(__file__).parent
+_SETTINGS_INTRODUCTION: Final = """\
+# Settings
+Environment variables, or keys of the YAML file that `SIGHTWIRE_CONFIG` names: without the prefix `SIGHTWIRE_` and in
+lower case (`nats_url: …`). The environment wins. A value that cannot work ends the process with exit status 78 and says
+which one it is. This page is generated from the services' settings classes by `make contracts`.
+"""
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _SCHEMAS: Final[Mapping[str, type[BaseModel]]] = {
     "ingest-event": IngestEvent,
@@ -65,6 +72,45 @@ def gateway_openapi() -> bytes:
     return _json(make_routes().openapi())
 
 
+def settings_table() -> bytes:
+    """Every setting of every service, as Markdown."""
+    from sightwire_embedder.settings import EmbedderSettings
+    from sightwire_gateway.settings import GatewaySettings
+    from sightwire_indexer.settings import IndexerSettings
+    from sightwire_searcher.settings import SearcherSettings
+
+    shared = frozenset(SharedSettings.model_fields)
+    sections = [
+        _SETTINGS_INTRODUCTION,
+        _settings_of("Every service", SharedSettings, known=frozenset()),
+        *(
+            _settings_of(service.__name__.removesuffix("Settings"), service, known=shared)
+            for service in (GatewaySettings, EmbedderSettings, IndexerSettings, SearcherSettings)
+        ),
+    ]
+    return "\n".join(sections).encode()
+
+
+def _settings_of(title: str, settings: type[SharedSettings], *, known: frozenset[str]) -> str:
+    rows = [
+        f"| `SIGHTWIRE_{name.upper()}` | {_default_of(field)} | {_one_line(field.description or '')} |"
+        for name, field in settings.model_fields.items()
+        if name not in known
+    ]
+    summary = _one_line((settings.__doc__ or "").partition("\n\n")[0])
+    return "\n".join([f"## {title}", summary, "", "| variable | default | what |", "|---|---|---|", *rows, ""])
+
+
+def _default_of(field: FieldInfo) -> str:
+    if field.default_factory is not None:
+        return "see right"
+    return "–" if field.default in (None, "") else f"`{field.default}`"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
 async def _consume_nothing(_: object) -> None:
     """Stands where a running service has its pipeline: documents need to know what comes, not what becomes of it."""
 
@@ -76,6 +122,7 @@ DOCUMENTS: Final[Mapping[str, Callable[[], bytes]]] = {
     "asyncapi/indexer.json": indexer_asyncapi,
     "asyncapi/searcher.json": searcher_asyncapi,
     "openapi.json": gateway_openapi,
+    "settings.md": settings_table,
 }
 
 
