@@ -2,6 +2,9 @@
 
 import asyncio
 import gc
+import os
+import sys
+import uuid
 import weakref
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import numpy as np
 import orjson
 import pytest
 from obstore.store import LocalStore
+from prometheus_client import REGISTRY
 from sightwire_searcher.loading.loader import SnapshotLoader
 
 from services.searcher.tests.building import collection_record, indexed_item
@@ -19,10 +23,13 @@ from services.searcher.tests.index_writer import IndexWriter
 from sightwire.blobs import BlobStore
 from sightwire.bus.collections import CollectionRegistry
 from sightwire.bus.connection import Bus
+from sightwire.bus.searchers import SearcherDirectory
 from sightwire.contracts import subjects
 from sightwire.errors import CorruptDataError
+from sightwire.platform.nats_server import NatsServer
 from sightwire.settings import SharedSettings
 from sightwire.v1 import searcher_pb2 as pb
+from tests.plugin.otlp import TraceReceiver
 from tests.plugin.waiting import wait_until
 
 RNG = np.random.default_rng(7)
@@ -253,3 +260,82 @@ async def test_segments_of_a_remote_store_are_copied_checked_and_removed(tmp_pat
     await loader.remove_unused(newer)
     assert not copy.exists()
     assert newer.segments[0].reader.folder.exists()
+
+
+async def test_a_commit_that_cannot_be_read_leaves_the_one_before_in_service(
+    searcher: RunningSearcher, create_collection: CreateCollection, blobs: BlobStore
+) -> None:
+    created = await create_collection()
+    await created.writer.commit([indexed_item("a", vectors={"image": vector()})])
+    await searcher.has_announced(created.record, 1)
+    # The second version's segment is damaged before anybody is told of it.
+    quiet = IndexWriter(blobs, created.record, blobs.root or Path())
+    quiet.manifest = created.writer.manifest
+    await quiet.commit([indexed_item("b", vectors={"image": vector()})])
+    assert quiet.manifest is not None
+    (key,) = [
+        key
+        for key in await blobs.keys(created.record.index_prefix)
+        if quiet.manifest.segments[1].id in key and key.endswith("items.arrow")
+    ]
+    original = await blobs.get(key)
+    await blobs.put(key, original[:-1] + bytes([original[-1] ^ 0xFF]))
+    created.writer.manifest = quiet.manifest
+    await created.writer.announce()
+
+    errors = REGISTRY.get_sample_value
+    labels = {"collection": created.record.name, "error": "corrupt-data"}
+    await wait_until(lambda: errors("sightwire_searcher_reload_errors_total", labels), describe="a failed reload")
+    assert versions(await searcher.stub.Search(search_request(created.record.name))) == {"a": 1}
+    assert searcher.announced(created.record) == 1
+
+    await blobs.put(key, original)
+    await searcher.has_announced(created.record, 2)
+    assert versions(await searcher.stub.Search(search_request(created.record.name))) == {"a": 1, "b": 1}
+
+
+async def test_the_reload_joins_the_trace_of_every_item(
+    create_collection: CreateCollection,
+    settings: SharedSettings,
+    nats_server: NatsServer,
+    trace_receiver: TraceReceiver,
+    bus: Bus,
+) -> None:
+    """In a process of its own, because tracing is set up once per process."""
+    created = await create_collection()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "sightwire_searcher",
+        env={
+            **os.environ,
+            "SIGHTWIRE_NATS_URL": nats_server.access.url,
+            "SIGHTWIRE_NATS_USER": nats_server.access.user,
+            "SIGHTWIRE_NATS_PASSWORD": nats_server.access.password,
+            "SIGHTWIRE_BLOBS_URL": settings.blobs_url,
+            "SIGHTWIRE_OTLP_ENDPOINT": trace_receiver.endpoint,
+            "SIGHTWIRE_SEARCHER_PORT": "0",
+            "SIGHTWIRE_SEARCHER_ID": "traced",
+        },
+    )
+    try:
+        async with SearcherDirectory(bus) as directory:
+            await wait_until(lambda: "traced" in [entry.searcher for entry in directory.all()], deadline=20)
+            trace_ids = [uuid.uuid4().hex for _ in range(3)]
+            parent_id = "00f067aa0ba902b7"
+            await created.writer.commit(
+                [indexed_item("a", vectors={"image": vector()})],
+                traceparents=tuple(f"00-{trace_id}-{parent_id}-01" for trace_id in trace_ids),
+            )
+            await wait_until(lambda: all(trace_receiver.trace(trace_id) for trace_id in trace_ids), deadline=20)
+            await wait_until(lambda: [span for span in trace_receiver.spans if span.name == "load snapshot"])
+        loads = {span.span_id: span for span in trace_receiver.spans if span.name == "load snapshot"}
+        for trace_id in trace_ids:
+            (span,) = trace_receiver.trace(trace_id)
+            assert (span.service, span.name, span.parent_id) == ("searcher", "reload", parent_id)
+            (link,) = span.links
+            assert loads[link].attributes["sightwire.collection"] == created.record.name
+            assert loads[link].attributes["sightwire.manifest_version"] == 1
+    finally:
+        process.terminate()
+        assert await process.wait() == 0
