@@ -1,11 +1,16 @@
-"""Collections for the gateway's unit tests."""
+"""Collections and running gateways for the gateway's tests."""
 
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import pytest_asyncio
+from sightwire_gateway.settings import GatewaySettings
 
+from services.gateway.tests.http_gateway import RunningGateway, run_gateway
 from sightwire.contracts.collections import CollectionRecord, CollectionSpec
+from sightwire.platform.nats_server import NatsServer
 
 DIMENSION = 4
 
@@ -34,3 +39,38 @@ def record() -> CollectionRecord:
 def user_record() -> CollectionRecord:
     """A collection of the user's own vectors."""
     return make_record(fields={"own": {"dimension": 2}})
+
+
+SettingsFactory = Callable[..., GatewaySettings]
+
+
+@pytest.fixture(scope="module")
+def gateway_settings(nats_server: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> SettingsFactory:
+    """Makes settings for gateways on the session's bus, with small limits, for tests to change."""
+    blobs = tmp_path_factory.mktemp("blobs")
+
+    def settings(**changes: Any) -> GatewaySettings:
+        return GatewaySettings.model_validate(
+            {
+                "nats_url": nats_server.access.url,
+                "nats_user": nats_server.access.user,
+                "nats_password": nats_server.access.password,
+                "blobs_url": str(blobs),
+                "gateway_max_picture_bytes": 200_000,
+                "gateway_max_pixels": 1_000_000,
+                "gateway_max_json_bytes": 300_000,
+                "gateway_max_batch_items": 50,
+                "gateway_max_stream_items": 2000,
+                "gateway_default_collection": "default-of-tests",
+                **changes,
+            }
+        )
+
+    return settings
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def running(gateway_settings: SettingsFactory) -> AsyncIterator[RunningGateway]:
+    """A gateway that the tests of one module share."""
+    async with run_gateway(gateway_settings) as gateway:
+        yield gateway
