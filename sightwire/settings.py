@@ -61,7 +61,7 @@ class SharedSettings(_YamlBackedSettings):
 
     fetch_allow: str = Field(
         default="",
-        description="Hosts and networks, separated by commas, that pictures may be fetched from beside public addresses",
+        description="Hosts and networks, by commas, that pictures may be fetched from beside public addresses",
     )
 
     otlp_endpoint: str | None = Field(default=None, description="OTLP gRPC receiver for traces; none switches them off")
