@@ -5,7 +5,7 @@ so that a status sent before an event is stored before whatever that event cause
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from nats.aio.msg import Msg
@@ -31,6 +31,21 @@ class ItemStatusStore:
         await self._bus.client.publish(
             subjects.key_value(ITEM_STATUS.name, key), status.model_dump_json(exclude_none=True).encode()
         )
+
+    async def send_all(self, statuses: Sequence[ItemStatus]) -> None:
+        """Writes statuses and returns when the server has stored the last, and so all of them.
+
+        Raises:
+            UnavailableError: the server did not confirm it.
+        """
+        # No flush of the connection: nats-py stops reading when a flush is cancelled before its answer comes.
+        for status in statuses[:-1]:
+            await self.send(status)
+        for status in statuses[-1:]:
+            key = subjects.item_status_key(status.collection, status.id)
+            await self._bus.publish(
+                subjects.key_value(ITEM_STATUS.name, key), status.model_dump_json(exclude_none=True).encode(), {}
+            )
 
     async def get(self, collection: str, item_id: str) -> ItemStatus | None:
         """The last status of an item, None for an item that was never seen."""

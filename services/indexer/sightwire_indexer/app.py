@@ -26,6 +26,7 @@ from sightwire_indexer.ports import HousekeepingLimits
 from sightwire_indexer.removal import Remover
 from sightwire_indexer.settings import IndexerSettings
 from sightwire_indexer.stream_watch import watch_streams
+from sightwire_indexer.tasks import run_with_company
 from sightwire_indexer.tombstone_horizon import TombstoneHorizon
 
 logger = logging.getLogger(__name__)
@@ -76,14 +77,9 @@ async def run(context: ServiceContext[IndexerSettings]) -> None:
         resources.push_async_callback(keeper.close, settings.drain_seconds)
         has_started.set()
         logger.info("ready", extra={"identity": identity, "collections": len(directory.all())})
-        async with asyncio.TaskGroup() as tasks:
-            background = [
-                tasks.create_task(_follow_searchers(searchers, open_collections), name="follow searchers"),
-                tasks.create_task(watch_streams(bus, horizon), name="watch streams"),
-            ]
-            await context.stopping.wait()
-            for task in background:
-                task.cancel()
+        await run_with_company(
+            context.stopping.wait(), _follow_searchers(searchers, open_collections), watch_streams(bus, horizon)
+        )
 
 
 def indexer_options(settings: IndexerSettings, horizon: TombstoneHorizon) -> IndexerOptions:

@@ -25,6 +25,7 @@ from sightwire_indexer.merging import Merger
 from sightwire_indexer.ports import HousekeepingLimits, Log, Outlet
 from sightwire_indexer.retrying import until_available
 from sightwire_indexer.statuses import StatusAnnouncer, rejection_status
+from sightwire_indexer.tasks import end_tasks, run_with_company
 
 logger = logging.getLogger(__name__)
 
@@ -78,26 +79,30 @@ class CollectionIndexer:
         """Indexes until `stopping` is set, then commits what was read.
 
         Raises:
-            ExceptionGroup: of whatever made one of the tasks end; see `after_failure` in `ownership`.
+            Exception: whatever ended one of its tasks, or a group of those; see `after_failure` in `ownership`.
         """
+        metrics.BUFFERED_ITEMS.labels(self._record.name).set_function(lambda: self._buffer.items)
         # Whoever was here before may have died between its manifest and its event.
         await self._announce("created" if self._writer.manifest.version == 1 else "commit")
-        async with asyncio.TaskGroup() as tasks:
-            reading = tasks.create_task(self._read(), name=f"read {self._record.name}")
-            beside = [
-                tasks.create_task(self._statuses.run(), name=f"statuses {self._record.name}"),
-                tasks.create_task(self._merger.run(self._commit_merge), name=f"merges {self._record.name}"),
-                tasks.create_task(self._keep_house(), name=f"housekeeping {self._record.name}"),
-            ]
-            committing = tasks.create_task(self._commit_when_due(), name=f"commits {self._record.name}")
-            stopped = tasks.create_task(stopping.wait())
-            await stopped
-            reading.cancel()
-            await asyncio.wait([reading])
-            await self._buffer.close()
-            await committing
-            for task in beside:
-                task.cancel()
+        await run_with_company(
+            self._commit_when_due(),
+            self._read_until(stopping),
+            self._statuses.run(),
+            self._merger.run(self._commit_merge),
+            self._keep_house(),
+        )
+
+    async def _read_until(self, stopping: asyncio.Event) -> None:
+        """Reads until `stopping` is set; then what waits in the buffer is the last to be committed."""
+        reading = asyncio.create_task(self._read(), name=f"read {self._record.name}")
+        stopped = asyncio.create_task(stopping.wait())
+        try:
+            await asyncio.wait([reading, stopped], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await end_tasks([reading, stopped])
+        if not reading.cancelled():
+            reading.result()
+        await self._buffer.close()
 
     async def _read(self) -> None:
         idle_since = asyncio.get_running_loop().time()
@@ -137,7 +142,6 @@ class CollectionIndexer:
     async def _enqueue(self, message: PendingMessage) -> None:
         await self._buffer.add(message)
         self._buffered_sequence = max(self._buffered_sequence, message.sequence)
-        metrics.BUFFERED_ITEMS.labels(self._record.name).set(self._buffer.items)
 
     async def _reject(self, message: LogMessage, batch: DecodedBatch) -> None:
         """Buries what can never be indexed, before the checkpoint may pass it."""

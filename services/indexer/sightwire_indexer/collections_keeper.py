@@ -9,6 +9,7 @@ from sightwire.contracts.collections import CollectionRecord
 from sightwire_indexer import metrics
 from sightwire_indexer.ownership import CollectionOwner
 from sightwire_indexer.retrying import until_available
+from sightwire_indexer.tasks import end_tasks
 
 logger = logging.getLogger(__name__)
 
@@ -64,18 +65,13 @@ class CollectionsKeeper:
             kept.owner.stop()
         tasks = [kept.task for kept in self._kept.values()]
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=drain_seconds)
-            for task in late:
-                task.cancel()
-        for removal in self._removals:
-            removal.cancel()
-        await asyncio.gather(*tasks, *self._removals, return_exceptions=True)
+            await asyncio.wait(tasks, timeout=drain_seconds)
+        await end_tasks([*tasks, *self._removals])
 
     async def _let_go(self, name: str, kept: _Kept) -> None:
         """Ends a collection at once: what it would still commit belongs to nobody any more."""
         del self._kept[name]
-        kept.task.cancel()
-        await asyncio.gather(kept.task, return_exceptions=True)
+        await end_tasks([kept.task])
         metrics.forget_collection(name)
 
     def _remove(self, name: str) -> None:

@@ -13,6 +13,7 @@ from sightwire.segments.merge_policy import MergePolicy
 from sightwire.segments.merge_task import MergeTask
 from sightwire_indexer import metrics
 from sightwire_indexer.merge_processes import Lane, MergeProcesses
+from sightwire_indexer.tasks import end_tasks
 
 logger = logging.getLogger(__name__)
 
@@ -55,16 +56,25 @@ class Merger:
 
         Args:
             commit: puts a finished merge into the manifest.
+
+        Raises:
+            ConflictError: `commit` said that another indexer owns the collection.
         """
-        async with asyncio.TaskGroup() as merges:
+        merges: set[asyncio.Task[None]] = set()
+        try:
             while True:
                 await self._poked.wait()
                 self._poked.clear()
+                for merge in [merge for merge in merges if merge.done()]:
+                    merges.remove(merge)
+                    merge.result()
                 for task in self._wanted():
                     lane = self._lane(task)
                     if lane not in self._running:
                         self._running[lane] = task
-                        merges.create_task(self._merge(task, lane, commit), name=f"merge {task.identity.id}")
+                        merges.add(asyncio.create_task(self._merge(task, lane, commit)))
+        finally:
+            await end_tasks(merges)
 
     def _wanted(self) -> list[MergeTask]:
         checkpoint = self._writer.manifest.checkpoint.sequence

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from nats.errors import Error as NatsError
-
 from sightwire.bus.connection import Bus
 from sightwire.bus.dead_letters import bury
 from sightwire.bus.headers import event_headers
@@ -12,11 +10,9 @@ from sightwire.bus.item_status import ItemStatusStore
 from sightwire.contracts import subjects
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.events import IndexFailed, IndexReady, ItemStatus
-from sightwire.errors import UnavailableError
 from sightwire_indexer.log_reader import LogMessage
 
 _SERVICE = "indexer"
-_FLUSH_SECONDS = 10
 
 
 class BusOutlet:
@@ -46,17 +42,8 @@ class BusOutlet:
         )
 
     async def send_statuses(self, statuses: Sequence[ItemStatus]) -> None:
-        """Writes item statuses; returns when the server has received them all.
-
-        Raises:
-            UnavailableError: the server does not answer.
-        """
-        try:
-            for status in statuses:
-                await self._statuses.send(status)
-            await self._bus.client.flush(_FLUSH_SECONDS)
-        except (NatsError, TimeoutError) as error:
-            raise UnavailableError(f"the bus did not take item statuses: {error!r}") from error
+        """Writes item statuses; returns when the server has them."""
+        await self._statuses.send_all(statuses)
 
     async def bury(self, message: LogMessage, payload: bytes, reason: str) -> None:
         """Puts `payload` into the dead-letter queue."""

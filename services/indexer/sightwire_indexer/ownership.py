@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from sightwire.bus.leases import RENEW_SECONDS, Lease, LeaseKeeper
 from sightwire.errors import ConflictError, CorruptDataError, SightwireError
 from sightwire_indexer import metrics
+from sightwire_indexer.tasks import run_with_company
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +18,7 @@ _FIRST_RETRY_SECONDS: Final = 0.2
 _MAX_RETRY_SECONDS: Final = 10.0
 
 #: Indexes a collection until the event is set, while the function says that the lease holds; see `CollectionIndexer`.
-IndexCollection = Callable[[Callable[[], bool], asyncio.Event, Callable[[], None]], Awaitable[None]]
+IndexCollection = Callable[[Callable[[], bool], asyncio.Event, Callable[[], None]], Coroutine[Any, Any, None]]
 
 
 class OwnerState(StrEnum):
@@ -126,12 +127,12 @@ class CollectionOwner:
         """Indexes while the lease is renewed beside it."""
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.TaskGroup() as tasks:
-                renewing = tasks.create_task(self._renew(lease), name=f"lease {lease.name}")
-                await self._index(
+            await run_with_company(
+                self._index(
                     lambda: lease.is_current(loop.time()), self._stopping, lambda: self._become(OwnerState.INDEXING)
-                )
-                renewing.cancel()
+                ),
+                self._renew(lease),
+            )
         finally:
             await self._leases.release(lease)
 

@@ -1,0 +1,48 @@
+"""Tasks that live and end together.
+
+`asyncio.TaskGroup` cancels a task once. Before Python 3.12 `asyncio.wait_for`, which the bus's client is full of, can
+lose that cancellation when its result arrives at the same moment, and the group would wait for ever. Here tasks are
+cancelled until they end.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any, Final
+
+_CANCEL_AGAIN_SECONDS: Final = 0.2
+
+
+async def end_tasks(tasks: Iterable["asyncio.Task[Any]"]) -> None:
+    """Cancels tasks and waits until they have ended; their results and errors are the caller's to look at."""
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_SECONDS)
+
+
+async def run_with_company(main: Coroutine[Any, Any, object], *company: Coroutine[Any, Any, object]) -> None:
+    """Runs `main` to its end and the others beside it, as long as they last; the first failure ends them all.
+
+    Raises:
+        Exception: what failed, of `main` or of its company; a group if several did.
+    """
+    main_task = asyncio.ensure_future(main)
+    tasks = [main_task, *map(asyncio.ensure_future, company)]
+    try:
+        running = set(tasks)
+        while not main_task.done():
+            finished, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            if any(_failure(task) is not None for task in finished):
+                break
+    finally:
+        await end_tasks(tasks)
+    failures = [failure for task in tasks if (failure := _failure(task)) is not None]
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        raise BaseExceptionGroup("several tasks failed", failures)
+
+
+def _failure(task: "asyncio.Task[Any]") -> BaseException | None:
+    return None if not task.done() or task.cancelled() else task.exception()
