@@ -14,7 +14,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from sightwire.bus.connection import make_broker
+from sightwire.bus.broker import make_broker
 from sightwire.contracts.collections import CollectionSpec
 from sightwire.contracts.events import IndexFailed, IndexReady, IngestEvent, ItemStatus
 from sightwire.contracts.filters import Filter

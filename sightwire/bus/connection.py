@@ -1,4 +1,4 @@
-"""One connection to NATS per service for publishing and key-value access, and the FastStream broker for consuming."""
+"""A service's connection to NATS for publishing and key-value access; it consumes with `sightwire.bus.broker`."""
 
 import asyncio
 import logging
@@ -8,8 +8,6 @@ from types import TracebackType
 from typing import Self
 
 import nats
-from faststream.nats import NatsBroker
-from faststream.security import SASLPlaintext
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
@@ -160,20 +158,3 @@ class Bus:
 def server_list(settings: SharedSettings) -> list[str]:
     """Addresses in `nats_url`."""
     return [server.strip() for server in settings.nats_url.split(",") if server.strip()]
-
-
-def make_broker(settings: SharedSettings, *, name: str) -> NatsBroker:
-    """The FastStream broker of a service, not yet connected; it reconnects for ever, as `Bus` does."""
-    security = None
-    if settings.nats_user is not None and settings.nats_password is not None:
-        security = SASLPlaintext(
-            username=settings.nats_user, password=settings.nats_password.get_secret_value(), use_ssl=False
-        )
-    return NatsBroker(
-        server_list(settings),
-        name=f"sightwire-{name}-consumer",
-        max_reconnect_attempts=-1,
-        reconnect_time_wait=1,
-        security=security,
-        logger=None,
-    )

@@ -5,7 +5,6 @@ from typing import Final
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -29,6 +28,9 @@ def configure_tracing(settings: SharedSettings, *, service: str) -> TracerProvid
     """
     if settings.otlp_endpoint is None:
         return None
+    # Importing it takes longer than all the rest of this package.
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
     provider = TracerProvider(
         resource=Resource.create({"service.name": f"sightwire-{service}", "service.version": __version__}),
         sampler=ParentBased(TraceIdRatioBased(settings.trace_sample_ratio)),

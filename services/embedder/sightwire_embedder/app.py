@@ -5,8 +5,9 @@ import logging
 from contextlib import AsyncExitStack
 
 from sightwire.blobs import open_blob_store
+from sightwire.bus.broker import make_broker
 from sightwire.bus.collections import CollectionDirectory, CollectionRegistry
-from sightwire.bus.connection import Bus, make_broker
+from sightwire.bus.connection import Bus
 from sightwire.bus.dead_letters import bury
 from sightwire.bus.item_status import ItemStatusStore
 from sightwire.contracts.collections import CollectionRecord

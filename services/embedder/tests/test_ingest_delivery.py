@@ -5,7 +5,7 @@ import pytest
 from sightwire_embedder.consumer import asyncapi, subscribe
 from sightwire_embedder.ingest.delivery import parse_event, readable_id
 
-from sightwire.bus.connection import make_broker
+from sightwire.bus.broker import make_broker
 from sightwire.errors import InvalidInputError
 from sightwire.settings import SharedSettings
 

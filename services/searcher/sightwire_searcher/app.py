@@ -10,8 +10,9 @@ from typing import Any, Final
 import faiss
 
 from sightwire.blobs import open_blob_store
+from sightwire.bus.broker import make_broker
 from sightwire.bus.collections import CollectionDirectory, CollectionRegistry
-from sightwire.bus.connection import Bus, make_broker
+from sightwire.bus.connection import Bus
 from sightwire.bus.searchers import ANNOUNCE_SECONDS, announce_searcher, withdraw_searcher
 from sightwire.ending_tasks import end_tasks
 from sightwire.errors import UnavailableError
