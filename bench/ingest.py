@@ -20,7 +20,7 @@ from bench import inputs
 from bench.command import Benchmark, main
 from bench.plain_loop import PlainLoop
 from bench.report import Table
-from bench.running import CpuSeconds, bus_of, platform_without_demo
+from bench.running import PROCESSES_AND_BENCHMARK, CpuSeconds, bus_of, platform_without_demo
 from sightwire.bus.connection import Bus, OutgoingMessage
 from sightwire.bus.headers import event_headers
 from sightwire.client import AsyncSightwire
@@ -54,9 +54,10 @@ class _Rounds:
 
     async def loop(self, label: str, items: int, work: Callable[[], object]) -> None:
         """A plain loop in this process, in a thread as this process has nothing else to do."""
+        cpu_before = CpuSeconds.now(self._platform)
         started = time.perf_counter()
         await asyncio.to_thread(work)
-        self.ways[label].rates.append(items / (time.perf_counter() - started))
+        self._note(label, items, started, cpu_before)
 
     async def platform(self, label: str, collection: str, items: int, send: Callable[[], Awaitable[None]]) -> None:
         """Sends `items` new items and waits until `collection` has them searchable."""
@@ -68,6 +69,9 @@ class _Rounds:
             # As a user would see it, by asking.
             while (await self._client.collections.get(collection)).items < before + items:  # noqa: ASYNC110
                 await asyncio.sleep(_LOOK_SECONDS)
+        self._note(label, items, started, cpu_before)
+
+    def _note(self, label: str, items: int, started: float, cpu_before: CpuSeconds) -> None:
         way = self.ways[label]
         way.rates.append(items / (time.perf_counter() - started))
         for name, seconds in CpuSeconds.now(self._platform).since(cpu_before).items():
@@ -213,16 +217,16 @@ def _ratio(way: _Measured, baseline: _Measured) -> float:
 
 
 def _cpu_time(kind: str, ways: Mapping[str, _Measured]) -> Table:
-    through_platform = {label: way for label, way in ways.items() if way.cpu_seconds}
-    names = list(next(iter(through_platform.values())).cpu_seconds)
+    rows: list[list[str | float]] = []
+    for label, way in ways.items():
+        milliseconds = [1000 * statistics.median(way.cpu_seconds[name]) for name in PROCESSES_AND_BENCHMARK]
+        rows.append([label, *milliseconds, sum(milliseconds)])
     return Table(
         title=f"CPU time for each of the {kind}, by process, in milliseconds",
-        columns=("way", *names),
-        rows=[
-            [label, *(1000 * statistics.median(way.cpu_seconds[name]) for name in names)]
-            for label, way in through_platform.items()
-        ],
-        note="`benchmark` is the client: requests, events, and asking whether all are searchable.",
+        columns=("way", *PROCESSES_AND_BENCHMARK, "sum"),
+        rows=rows,
+        note="`benchmark` is the plain loop, or the client: its requests, its events, and asking whether all are "
+        "searchable. What the services use while the plain loop runs is what they use when idle.",
     )
 
 

@@ -13,6 +13,7 @@ from sightwire.platform.running_platform import PlatformOptions, RunningPlatform
 from sightwire.settings import SharedSettings
 
 PROCESSES = ("nats", "gateway", "embedder", "indexer", "searcher")
+PROCESSES_AND_BENCHMARK = (*PROCESSES, "benchmark")
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
