@@ -133,10 +133,10 @@ async def test_sigkill_at_random_moments_loses_and_repeats_nothing(
         SIGHTWIRE_INDEXER_GRAPH_MIN_ROWS="50",
     ) as indexer:
         version = 0
-        for _ in range(4):
+        for _ in range(3):
             await indexer.start()
-            kill_at = moments.randrange(20, 60)
-            for message in range(60):
+            kill_at = moments.randrange(10, 40)
+            for message in range(40):
                 items = []
                 for _ in range(5):
                     version += 1
