@@ -117,7 +117,7 @@ async def open_gateway(settings: GatewaySettings, *, stopping: asyncio.Event) ->
         fetcher = await resources.enter_async_context(
             PictureFetcher(
                 AddressPolicy.allowing(entry for entry in settings.fetch_allow.split(",") if entry.strip()),
-                FetchLimits(max_bytes=settings.gateway_max_picture_bytes),
+                FetchLimits(max_bytes=settings.gateway_max_picture_bytes, total_seconds=settings.gateway_fetch_seconds),
             )
         )
         pictures = PictureDesk(

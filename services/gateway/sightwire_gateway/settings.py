@@ -38,6 +38,7 @@ class GatewaySettings(SharedSettings):
     gateway_stream_seconds: PositiveFloat = Field(default=3600.0, description="Longest time for an NDJSON batch")
     gateway_picture_threads: PositiveInt = Field(default=2, description="Threads that decode pictures")
 
+    gateway_fetch_seconds: PositiveFloat = Field(default=20.0, description="Longest time for a picture given by URL")
     gateway_embed_seconds: PositiveFloat = Field(default=20.0, description="Deadline of a call to the embedder")
     gateway_search_seconds: PositiveFloat = Field(default=10.0, description="Deadline of a call to the searcher")
     gateway_max_wait_seconds: PositiveFloat = Field(default=300.0, description="Longest wait for an item's status")

@@ -27,6 +27,7 @@ from sightwire.errors import (
 )
 from sightwire.v1 import searcher_pb2
 from tests.plugin.waiting import Eventually
+from tests.plugin.web import web_server
 
 PROBLEM = "application/problem+json"
 
@@ -301,6 +302,29 @@ async def test_urls_into_the_network_are_refused(running: RunningGateway, collec
     query = {"query": {"image": {"url": address}}}
     problem_of(await running.http.post(f"{path}/search", json=query), 422, "fetch-refused")
     assert await running.gateway.statuses.get(collection, "fetched") is None
+
+
+async def test_pictures_come_from_allowed_hosts_and_bad_servers_are_refused(
+    gateway_settings: SettingsFactory, unique_name: Callable[..., str]
+):
+    async with (
+        run_gateway(gateway_settings, fetch_allow="127.0.0.1", gateway_fetch_seconds=1.0) as running,
+        web_server() as web,
+    ):
+        path = f"/v1/collections/{await running.make_collection(unique_name())}/items"
+
+        async def put(url: str) -> httpx.Response:
+            return await running.http.post(path, json={"id": "x", "image": {"url": url}})
+
+        assert (await put(web.answer("/a/good.png?size=1", body=picture()))).status_code == 202
+        private = web.answer("/private", status=302, location=f"http://127.0.0.2:{web.port}/a/good.png")
+        assert "not at a public address" in problem_of(await put(private), 422, "fetch-refused")["detail"]
+        problem_of(await put(web.stream("/slow", b"\0", pause=0.05)), 422, "fetch-refused")
+        problem_of(await put(web.stream("/endless", bytes(10_000))), 413, "too-large")
+        problem_of(await put(web.answer("/page", body=b"<html>", content_type="text/html")), 422, "fetch-refused")
+        problem_of(await put(web.answer("/broken", body=picture()[:60])), 422, "invalid-picture")
+        problem_of(await put(web.answer("/gone", status=404)), 422, "fetch-refused")
+        problem_of(await put(web.answer("/down", status=503)), 422, "fetch-failed")
 
 
 # On the bus
