@@ -1,0 +1,126 @@
+"""An index of any size without ingesting it: written with the segments library, as a merge would have left it."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import orjson
+
+from sightwire.blobs import open_blob_store
+from sightwire.bus.collections import CollectionRegistry
+from sightwire.bus.connection import Bus
+from sightwire.contracts.collections import CollectionRecord, CollectionSpec, Metric, VectorField
+from sightwire.contracts.streams import EMBEDDED
+from sightwire.platform.running_platform import RunningPlatform
+from sightwire.segments.batch import IndexedItem, segment_content
+from sightwire.segments.depot import SegmentDepot
+from sightwire.segments.description import GraphParameters
+from sightwire.segments.graph import open_graph
+from sightwire.segments.identifiers import new_segment_id
+from sightwire.segments.layout import IndexLayout
+from sightwire.segments.manifest import Checkpoint, Manifest
+from sightwire.segments.manifest_store import ManifestStore
+from sightwire.segments.reader import SegmentReader
+from sightwire.segments.schema import SegmentSchema
+from sightwire.segments.vector_file import MappedVectors, map_vectors
+from sightwire.segments.vectors import Matrix
+from sightwire.segments.writer import GraphPolicy, SegmentIdentity, write_segment
+
+FIELD = "embedding"
+_BUILD_THREADS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenIndex:
+    """A collection with one segment, and its vectors and graph as plain FAISS sees them."""
+
+    record: CollectionRecord
+    segment: SegmentReader
+    #: FAISS HNSW index over the same memory-mapped files that the searcher has; it reads the memory of `vectors`.
+    graph: Any
+    vectors: MappedVectors
+
+
+def clustered_vectors(count: int, dimension: int, *, clusters: int, seed: int) -> Matrix:
+    """Unit vectors around `clusters` centres, as those of a model are; float32 [count, dimension]."""
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(0).standard_normal((clusters, dimension), dtype=np.float32)
+    vectors = centres[rng.integers(0, clusters, count)] + rng.standard_normal((count, dimension), dtype=np.float32)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
+
+
+async def write_index(platform: RunningPlatform, bus: Bus, name: str, vectors: Matrix) -> WrittenIndex:
+    """Writes the index of a new collection of unit vectors, and then registers the collection."""
+    field = VectorField(dimension=vectors.shape[1], metric=Metric.COSINE)
+    record = CollectionRecord(
+        spec=CollectionSpec(name=name, fields={FIELD: field}),
+        uid="written",
+        created_at=datetime.now(UTC),
+        generation="g1",
+    )
+    blobs = open_blob_store(str(platform.data.blobs))
+    layout = IndexLayout.live(record)
+    depot = SegmentDepot(blobs, layout, platform.data.cache / "bench")
+    segment_id = new_segment_id()
+    await asyncio.to_thread(_write_segment, depot, segment_id, record, vectors)
+    entry = await depot.publish(segment_id)
+    stream = await bus.jetstream.stream_info(EMBEDDED.name)
+    assert stream.created is not None, "the server tells when a stream was created"
+    manifest = Manifest(
+        version=1,
+        collection=name,
+        collection_uid=record.uid,
+        generation=record.generation,
+        space=record.space,
+        created_at=datetime.now(UTC),
+        checkpoint=Checkpoint(sequence=0, stream_created_at=stream.created),
+        segments=(entry,),
+        index=record.spec.index,
+    )
+    await ManifestStore(blobs, layout).commit(manifest)
+    await CollectionRegistry(bus).create(record)
+    segment = await depot.open(entry, verify=False)
+    vectors_in_place, graph = _plain_graph(segment)
+    return WrittenIndex(record, segment, graph, vectors_in_place)
+
+
+def _write_segment(depot: SegmentDepot, segment_id: str, record: CollectionRecord, vectors: Matrix) -> None:
+    items = [_item(number, vector) for number, vector in enumerate(vectors)]
+    parameters = GraphParameters(m=record.spec.index.m, ef_construction=record.spec.index.ef_construction)
+    write_segment(
+        depot.folder(segment_id),
+        SegmentIdentity(segment_id, record.name, record.uid, record.generation),
+        segment_content(items, (), SegmentSchema.from_record(record)),
+        graphs=GraphPolicy(parameters, min_rows=1, threads=_BUILD_THREADS),
+    )
+
+
+def _item(number: int, vector: Matrix) -> IndexedItem:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    tags = ["even"] if number % 2 == 0 else ["odd"]
+    document = {
+        "id": f"item-{number}",
+        "version": number + 1,
+        "time": moment.isoformat(),
+        "tags": tags,
+        "metadata": {"number": number, "shop": f"shop {number % 100}"},
+        "text": f"The {number}th of many items, with a description of about the length that captions have",
+    }
+    return IndexedItem(
+        id=f"item-{number}",
+        version=number + 1,
+        time=int(moment.timestamp()) * 1_000_000,
+        document=orjson.dumps(document),
+        tags=tags,
+        vectors={FIELD: vector.tobytes()},
+    )
+
+
+def _plain_graph(segment: SegmentReader) -> tuple[MappedVectors, Any]:
+    field = segment.fields[FIELD].description
+    assert field.vectors_file is not None, "every item has a vector"
+    assert field.graph_file is not None, "the segment is written with a graph"
+    vectors = map_vectors(segment.folder / field.vectors_file, field.rows, field.dimension, field.metric)
+    return vectors, open_graph(segment.folder / field.graph_file, vectors)
