@@ -158,26 +158,28 @@ async def _run_until_asked(command: _UpCommand) -> int:
     return 0
 
 
-def _show_what_to_try(url: str, *, with_demo: bool) -> None:
-    json_header = "-H 'content-type: application/json'"
+def commands_to_try(url: str, *, with_demo: bool) -> list[str]:
+    """Three commands for a shell: searches of the demo, or the first steps without it."""
 
     def post(path: str, body: str) -> str:
-        return f"curl -s {shlex.quote(url + path)} {json_header} -d {shlex.quote(body)}"
+        return f"curl -s {shlex.quote(url + path)} -H 'content-type: application/json' -d {shlex.quote(body)}"
 
     if with_demo:
-        commands = [
+        return [
             post("/v1/collections/demo/search", '{"query": {"text": "sailing boat at sunset"}, "k": 3}'),
             post("/v1/collections/demo/search", '{"query": {"item": "tiger-walking"}, "k": 3}'),
             f"curl -s '{url}/search/text?q=light+bulb&k=3&collection=demo'",
         ]
-    else:
-        commands = [
-            post("/v1/collections", '{"name": "notes"}'),
-            post("/v1/collections/notes/items?wait=searchable", '{"id": "first", "text": "a boat at sunset"}'),
-            post("/v1/collections/notes/search", '{"query": {"text": "sailing in the evening"}}'),
-        ]
+    return [
+        post("/v1/collections", '{"name": "notes"}'),
+        post("/v1/collections/notes/items?wait=searchable", '{"id": "first", "text": "a boat at sunset"}'),
+        post("/v1/collections/notes/search", '{"query": {"text": "sailing in the evening"}}'),
+    ]
+
+
+def _show_what_to_try(url: str, *, with_demo: bool) -> None:
     notices.print("try:")
-    for command in commands:
+    for command in commands_to_try(url, with_demo=with_demo):
         notices.print(f"  {command}", markup=False, soft_wrap=True)
     notices.print("Ctrl-C stops everything.")
 

@@ -1,6 +1,5 @@
 """The commands against the running platform."""
 
-import asyncio
 import json
 import shutil
 import sys
@@ -12,9 +11,10 @@ import nats
 import pytest
 
 from sightwire.platform.running_platform import RunningPlatform
-from tests.e2e.test_up import run_to_end
+from tests.plugin.processes import run_to_end
 from tests.plugin.waiting import Eventually
 
+COMMAND = (sys.executable, "-m", "sightwire.cli")
 DEMO = Path(__file__).parents[2] / "sightwire" / "platform" / "demo" / "pictures"
 
 
@@ -30,7 +30,7 @@ class CommandLine:
 
     async def __call__(self, *arguments: object, fails: bool = False) -> str:
         """What the command prints."""
-        exit_status, printed = await run_to_end(*map(str, arguments), **self._environment)
+        exit_status, printed = await run_to_end(*COMMAND, *map(str, arguments), **self._environment)
         assert exit_status == int(fails), printed
         return printed
 
@@ -150,7 +150,7 @@ async def test_unknown_collection_is_one_line(sightwire: CommandLine) -> None:
 
 
 async def test_platform_that_does_not_answer_is_one_line() -> None:
-    exit_status, printed = await run_to_end("collections", "list", "--url", "http://127.0.0.1:9")
+    exit_status, printed = await run_to_end(*COMMAND, "collections", "list", "--url", "http://127.0.0.1:9")
     assert exit_status == 1
     assert "no Sightwire platform answers at http://127.0.0.1:9" in printed
 
@@ -163,17 +163,6 @@ async def test_examples_run(platform: RunningPlatform, pictures: Path) -> None:
         "search_with_client.py": url,
         "ingest_folder.py": (str(pictures), *url),
     }.items():
-        exit_status, printed = await _run_example(examples / name, *arguments)
+        exit_status, printed = await run_to_end(sys.executable, str(examples / name), *arguments)
         assert exit_status == 0, printed
         assert "searchable" in printed
-
-
-async def _run_example(path: Path, *arguments: str) -> tuple[int, str]:
-
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(path), *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    async with asyncio.timeout(60):
-        output, _ = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, output.decode()

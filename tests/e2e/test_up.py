@@ -15,21 +15,17 @@ import pytest
 
 from sightwire.client import AsyncSightwire
 from sightwire.platform.ports import find_free_port
+from tests.plugin.processes import run_to_end
 from tests.plugin.waiting import Eventually
 
 START_SECONDS = 60
 COMMAND = (sys.executable, "-m", "sightwire.cli")
 
 
-async def run_to_end(*arguments: str, **environment: str) -> tuple[int, str]:
-    """Exit status and everything printed by `sightwire` with these arguments."""
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND, *arguments, stdout=PIPE, stderr=asyncio.subprocess.STDOUT, env={**os.environ, **environment}
-    )
-    async with asyncio.timeout(START_SECONDS):
-        output, _ = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, " ".join(output.decode().split())
+async def sightwire(*arguments: str) -> tuple[int, str]:
+    """Exit status of `sightwire` with these arguments, and what it printed, on one line."""
+    exit_status, printed = await run_to_end(*COMMAND, *arguments)
+    return exit_status, " ".join(printed.split())
 
 
 @asynccontextmanager
@@ -78,13 +74,13 @@ async def test_ctrl_c_stops_everything_and_the_next_start_finds_everything(
             status = await client.items.put("kept", id="note", text="a lighthouse in the storm", wait=True)
             assert status.state == "searchable"
 
-        exit_status, printed = await run_to_end("status", "--data-dir", str(data), "--json")
+        exit_status, printed = await sightwire("status", "--data-dir", str(data), "--json")
         assert exit_status == 0
         assert {entry["process"] for entry in json.loads(printed)["processes"]} == {
             *("nats", "gateway", "embedder", "indexer", "searcher")
         }
 
-        exit_status, printed = await run_to_end("up", "--data-dir", str(data), "--port", str(find_free_port()))
+        exit_status, printed = await sightwire("up", "--data-dir", str(data), "--port", str(find_free_port()))
         assert exit_status == 1
         assert f"a platform already runs on {data} (process {process.pid})" in printed
 
@@ -102,7 +98,7 @@ async def test_ctrl_c_stops_everything_and_the_next_start_finds_everything(
         await process.wait()
         await eventually(lambda: not any(map(is_alive, process_ids(ready))), describe="no process outlives `up`")
 
-    exit_status, printed = await run_to_end("status", "--data-dir", str(data))
+    exit_status, printed = await sightwire("status", "--data-dir", str(data))
     assert exit_status == 1
     assert "no platform runs on" in printed
 
@@ -116,14 +112,14 @@ def test_logs_of_every_process_are_json(platform: Any) -> None:
 
 async def test_taken_port_is_a_clear_error(tmp_path: Path, nats_server: Any) -> None:
     port = str(nats_server.access.port)
-    exit_status, printed = await run_to_end("up", "--data-dir", str(tmp_path), "--port", port)
+    exit_status, printed = await sightwire("up", "--data-dir", str(tmp_path), "--port", port)
     assert exit_status == 1
     assert f"something already listens on 127.0.0.1:{port}" in printed
 
 
 async def test_gateway_for_other_machines_needs_a_key(tmp_path: Path) -> None:
     port = str(find_free_port())
-    exit_status, printed = await run_to_end("up", "--data-dir", str(tmp_path), "--host", "0.0.0.0", "--port", port)
+    exit_status, printed = await sightwire("up", "--data-dir", str(tmp_path), "--host", "0.0.0.0", "--port", port)
     assert exit_status == 1
     assert "admin key" in printed
     assert not (tmp_path / "nats").exists()
@@ -131,6 +127,6 @@ async def test_gateway_for_other_machines_needs_a_key(tmp_path: Path) -> None:
 
 async def test_unusable_data_directory_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    exit_status, printed = await run_to_end("up", "--data-dir", str(tmp_path / "file" / "data"))
+    exit_status, printed = await sightwire("up", "--data-dir", str(tmp_path / "file" / "data"))
     assert exit_status == 1
     assert "cannot be used" in printed
