@@ -174,6 +174,8 @@ def make_routes() -> FastAPI:
         version=__version__,
         description="Search for images and text. Errors are problem documents (RFC 9457) with a trace id.",
         responses=PROBLEM_RESPONSES,
+        # The guard has spans, metrics and logs already, which also cover what never reaches a route.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
         default_response_class=Response,
         redirect_slashes=False,
     )

@@ -39,9 +39,8 @@ def picture_sha256(document: bytes) -> str | None:
 def picture_urls(base_url: str, collection: str, item_id: str, sha256: str) -> tuple[str, str]:
     """Addresses of an item's picture and thumbnail; they change with the picture, and so may be cached for ever."""
     version = sha256[:VERSION_CHARACTERS]
-    image = item_path(collection, item_id, "image")
-    thumbnail = item_path(collection, item_id, "thumbnail")
-    return f"{base_url}{image}?v={version}", f"{base_url}{thumbnail}?v={version}"
+    item = f"{base_url}{item_path(collection, item_id)}"
+    return f"{item}/image?v={version}", f"{item}/thumbnail?v={version}"
 
 
 def with_members(document: bytes, members: dict[str, Any]) -> bytes:
