@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
@@ -54,3 +56,24 @@ def numbers(column: pa.Array[Any]) -> npt.NDArray[Any]:
     if pa.types.is_timestamp(column.type):
         column = column.view(pa.int64())
     return column.to_numpy(zero_copy_only=True)
+
+
+class ByteValues:
+    """Values of a string or binary column without nulls, a few rows at a time.
+
+    Arrow's own `take` costs more to call than it costs to read ten values.
+    """
+
+    def __init__(self, column: pa.Array[Any]) -> None:
+        is_large = pa.types.is_large_binary(column.type) or pa.types.is_large_string(column.type)
+        _, offsets, data = column.buffers()
+        # The buffers of an empty column may be missing.
+        all_offsets = np.frombuffer(memoryview(offsets or bytes(8)), dtype=np.int64 if is_large else np.int32)
+        self._offsets = all_offsets[column.offset : column.offset + len(column) + 1]
+        self._data = memoryview(data or b"")
+
+    def views(self, rows: Sequence[int] | npt.NDArray[np.integer[Any]]) -> list[memoryview]:
+        """The bytes of each row, in place."""
+        indexes = np.asarray(rows, dtype=np.int64)
+        starts, ends = self._offsets[indexes].tolist(), self._offsets[indexes + 1].tolist()
+        return [self._data[start:end] for start, end in zip(starts, ends, strict=True)]

@@ -21,7 +21,7 @@ from sightwire.segments.description import (
     verify_files,
 )
 from sightwire.segments.id_lookup import IdLookup
-from sightwire.segments.mapped_table import map_table, numbers
+from sightwire.segments.mapped_table import ByteValues, map_table, numbers
 from sightwire.segments.schema import METADATA_PREFIX, OBJECTS_SCHEMA, TOMBSTONES_SCHEMA, SegmentSchema
 from sightwire.segments.selection import Selection
 from sightwire.segments.vector_index import SearchHits, VectorIndex
@@ -131,13 +131,19 @@ class SegmentReader:
 
     def ids(self, rows: Sequence[int] | npt.NDArray[np.integer[Any]]) -> list[str]:
         """Ids of item rows."""
-        taken: list[Any] = self.items["id"].take(pa.array(rows, type=pa.int64())).to_pylist()
-        return taken
+        return [str(value, "utf-8") for value in self._id_values.views(rows)]
 
     def documents(self, rows: Sequence[int] | npt.NDArray[np.integer[Any]]) -> list[bytes]:
         """Public JSON documents of item rows."""
-        taken: list[Any] = self.items["document"].take(pa.array(rows, type=pa.int64())).to_pylist()
-        return taken
+        return [bytes(value) for value in self._document_values.views(rows)]
+
+    @cached_property
+    def _id_values(self) -> ByteValues:
+        return ByteValues(self.items["id"])
+
+    @cached_property
+    def _document_values(self) -> ByteValues:
+        return ByteValues(self.items["document"])
 
     @cached_property
     def object_item_rows(self) -> npt.NDArray[np.uint32]:
