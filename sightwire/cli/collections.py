@@ -54,7 +54,10 @@ def list_collections(url: Url = DEFAULT_URL, api_key: ApiKey = None, as_json: As
     if as_json:
         print_json(summaries)
     else:
-        rows = ((summary.name, summary.items, summary.created_at, summary.description) for summary in summaries)
+        rows = (
+            (summary.name, "?" if summary.items is None else summary.items, summary.created_at, summary.description)
+            for summary in summaries
+        )
         print_table(("name", "items", "created", "description"), rows)
 
 

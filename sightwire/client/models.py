@@ -10,12 +10,12 @@ class _Answer(BaseModel):
 
 
 class CollectionSummary(_Answer):
-    """A collection in a list."""
+    """A collection in a list. `items` is None while the platform cannot tell."""
 
     name: str
     description: str = ""
     created_at: str = ""
-    items: int = 0
+    items: int | None = None
     manifest_version: int | None = None
 
 

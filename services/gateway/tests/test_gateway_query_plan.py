@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
-from sightwire_gateway.query_plan import Embedding, QueryPlan, plan_filter, plan_query
+from sightwire_gateway.query_plan import Embedding, QueryPlan, chosen_fusion, plan_filter, plan_query
 from sightwire_gateway.search_requests import SearchRequest
 
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.errors import InvalidFilterError, InvalidInputError, InvalidVectorError
+from sightwire.v1 import searcher_pb2
 
 
 def plan(record: CollectionRecord, *, has_upload: bool = False, **members: Any) -> QueryPlan:
@@ -91,3 +92,21 @@ def test_filters_are_checked_against_the_collection(record: CollectionRecord):
     for bad in ({"classes": {"names": ["unicorn"]}}, {}, [], {"tags_any": [], "x": 1}, {"metadata": {"field": "p"}}):
         with pytest.raises(InvalidFilterError):
             plan_filter(record, bad)
+
+
+@pytest.mark.parametrize(
+    ("fields", "asked", "by_mean"),
+    [
+        (("image", "text"), None, True),
+        (("image", "own"), None, False),
+        (("object",), None, False),
+        (("image", "text"), "rrf", False),
+        (("image", "own"), "mean", True),
+    ],
+)
+def test_scores_that_can_be_compared_are_averaged(
+    record: CollectionRecord, fields: tuple[str, ...], asked: str | None, by_mean: bool
+):
+    request = SearchRequest.model_validate({"query": {"text": "cat"}, "fusion": asked})
+    expected = searcher_pb2.FUSION_MEAN_SCORE if by_mean else searcher_pb2.FUSION_RECIPROCAL_RANK
+    assert chosen_fusion(record, request, fields) == expected
