@@ -168,13 +168,15 @@ class Ingest:
                     return [(await self._bus.publish(message.subject, message.payload, message.headers)).seq]
                 return [acknowledgement.seq for acknowledgement in await self._bus.publish_all(messages)]
             except UnavailableError as error:
-                if attempt == _PUBLISH_ATTEMPTS:
+                if attempt == _PUBLISH_ATTEMPTS or not self._bus.is_connected:
                     raise
                 logger.info("publishing again", extra={"messages": len(messages), "error": error.detail})
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _mark_unconfirmed(self, collection: str, item_ids: Iterable[str]) -> None:
         """Says that items may not have arrived; those that went on meanwhile are left alone."""
+        if not self._bus.is_connected:
+            return
         for item_id in item_ids:
             try:
                 status = await self._statuses.get(collection, item_id)

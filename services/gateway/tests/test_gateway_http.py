@@ -25,6 +25,7 @@ from sightwire.errors import (
     UnavailableError,
     UnknownCollectionError,
 )
+from sightwire.platform.nats_server import NatsServer
 from sightwire.v1 import searcher_pb2
 from tests.plugin.waiting import Eventually
 from tests.plugin.web import web_server
@@ -750,3 +751,39 @@ async def test_the_openapi_document_is_complete(running: RunningGateway):
             assert "default" in operation["responses"], (method, path)
     assert "example" in schemas["ItemRequest"]
     assert (await running.http.get("/docs")).status_code == 200
+
+
+async def test_searches_go_on_while_the_bus_is_away(
+    fresh_nats_server: NatsServer,
+    gateway_settings: SettingsFactory,
+    unique_name: Callable[..., str],
+    eventually: Eventually,
+):
+    access = fresh_nats_server.access
+    bus = {"nats_url": access.url, "nats_user": access.user, "nats_password": access.password}
+    async with run_gateway(gateway_settings, **bus) as running:
+        name = await running.make_collection(unique_name())
+        path = f"/v1/collections/{name}"
+        assert (await running.http.post(f"{path}/items", json={"id": "a", "text": "x"})).status_code == 202
+        await fresh_nats_server.kill()
+
+        async def is_refused() -> bool:
+            answer = await running.http.post(f"{path}/items", json={"id": "b", "text": "x"})
+            problem_of(answer, 503, "unavailable")
+            return True
+
+        await eventually(is_refused)
+        batch = (await running.http.post(f"{path}/items:batch", json={"items": [{"id": "c", "text": "x"}]})).json()
+        assert batch["accepted"] == []
+        assert batch["failed"][0]["problem"]["status"] == 503
+        assert (await running.http.post(f"{path}/search", json={"query": {"text": "cat"}})).status_code == 200
+        health = await running.http.get("/health")
+        assert (health.status_code, health.json()["faiss"]) == (200, "healthy")
+        assert health.json()["nats"].startswith("unhealthy")
+
+        await fresh_nats_server.start()
+
+        async def is_accepted() -> bool:
+            return (await running.http.post(f"{path}/items", json={"id": "b", "text": "x"})).status_code == 202
+
+        await eventually(is_accepted, deadline=20)
