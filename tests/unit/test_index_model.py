@@ -46,6 +46,8 @@ RECORD = CollectionRecord.model_validate(
         "generation": "first",
     }
 )
+#: Thousands of small files are flushed; in memory that costs nothing, where the system has such a disk.
+MEMORY_DISK = "/dev/shm" if Path("/dev/shm").is_dir() else None
 STREAM_CREATED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 POLICY = MergePolicy(segments_per_tier=2, max_rows=64)
 
@@ -104,7 +106,7 @@ class IndexMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.temporary = tempfile.TemporaryDirectory()
+        self.temporary = tempfile.TemporaryDirectory(dir=MEMORY_DISK)
         self.root = Path(self.temporary.name)
         self.blobs = CrashingBlobStore(self.root / "blobs")
         self.loop = asyncio.new_event_loop()
