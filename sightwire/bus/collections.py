@@ -10,8 +10,9 @@ from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 
 from sightwire.bus.connection import Bus
 from sightwire.bus.watching import watch_bucket
+from sightwire.contracts import subjects
 from sightwire.contracts.collections import CollectionRecord
-from sightwire.contracts.streams import COLLECTIONS
+from sightwire.contracts.streams import COLLECTIONS, INGEST
 from sightwire.ending_tasks import end_tasks
 from sightwire.errors import ConflictError, UnknownCollectionError
 
@@ -53,7 +54,9 @@ class CollectionRegistry:
         return CollectionRecord.model_validate_json(entry.value or b"")
 
     async def delete(self, name: str) -> None:
-        """Removes a collection; indexer and searchers then drop what they hold of it.
+        """Removes a collection, and its events that wait for the embedder; indexer and searchers then drop what they hold.
+
+        Without the latter, a collection that is created again under the name would get items of the old one.
 
         Raises:
             UnknownCollectionError: there is none.
@@ -61,6 +64,7 @@ class CollectionRegistry:
         await self.get(name)
         bucket = await self._bus.bucket(COLLECTIONS)
         await bucket.delete(name)
+        await self._bus.jetstream.purge_stream(INGEST.name, subject=subjects.ingest(name))
 
 
 class CollectionDirectory:

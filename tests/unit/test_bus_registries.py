@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from nats.js.errors import NotFoundError as MessageNotFoundError
 
 from sightwire.bus.collections import CollectionDirectory, CollectionRegistry
 from sightwire.bus.connection import Bus
@@ -13,6 +14,7 @@ from sightwire.bus.item_status import ItemStatusStore
 from sightwire.bus.leases import LeaseKeeper
 from sightwire.bus.searchers import SearcherDirectory, announce_searcher, withdraw_searcher
 from sightwire.bus.topology import ensure_topology
+from sightwire.contracts import subjects
 from sightwire.contracts.collections import CollectionRecord, CollectionSpec
 from sightwire.contracts.events import ItemState, ItemStatus, SearcherAnnouncement
 from sightwire.contracts.streams import BUCKETS, EMBEDDED, INGEST, STREAMS
@@ -80,6 +82,17 @@ async def test_a_collection_name_can_be_taken_once(bus: Bus, unique_name: NewNam
         await registry.get(name)
     await registry.create(record(name, uid="u3"))
     assert (await registry.get(name)).uid == "u3"
+
+
+async def test_waiting_events_go_with_their_collection(bus: Bus, unique_name: NewName) -> None:
+    registry, deleted, kept = CollectionRegistry(bus), unique_name("deleted"), unique_name("kept")
+    await registry.create(record(deleted))
+    for name in (deleted, kept):
+        await bus.publish(subjects.ingest(name), b"{}", {})
+    await registry.delete(deleted)
+    with pytest.raises(MessageNotFoundError):
+        await bus.jetstream.get_last_msg(INGEST.name, subjects.ingest(deleted))
+    assert (await bus.jetstream.get_last_msg(INGEST.name, subjects.ingest(kept))).data == b"{}"
 
 
 async def test_the_directory_knows_present_collections_and_follows_changes(
