@@ -54,9 +54,9 @@ class CollectionRegistry:
         return CollectionRecord.model_validate_json(entry.value or b"")
 
     async def delete(self, name: str) -> None:
-        """Removes a collection, and its events that wait for the embedder; indexer and searchers then drop what they hold.
+        """Removes a collection and its events that still wait; indexer and searchers then drop what they hold of it.
 
-        Without the latter, a collection that is created again under the name would get items of the old one.
+        A collection that is created again under the name would otherwise get items of the old one.
 
         Raises:
             UnknownCollectionError: there is none.
