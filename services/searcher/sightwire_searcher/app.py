@@ -77,7 +77,9 @@ async def run(context: ServiceContext[SearcherSettings]) -> None:
             # The directory may be some milliseconds behind a collection that was created just now.
             return await reloader.loaded_snapshot(await registry.get(name))
 
-        service = SearcherService(board, Selections(cache), executor, load)
+        service = SearcherService(
+            board, Selections(cache), executor, load, inline_products=settings.searcher_inline_products
+        )
         server = await resources.enter_async_context(
             SearchServer(service, f"{settings.host}:{settings.searcher_port}", drain_seconds=settings.drain_seconds)
         )

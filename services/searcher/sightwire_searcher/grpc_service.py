@@ -14,6 +14,7 @@ from sightwire.service.grpc_errors import answering_errors
 from sightwire.v1 import searcher_pb2, searcher_pb2_grpc
 from sightwire_searcher import metrics
 from sightwire_searcher.query_executor import QueryExecutor
+from sightwire_searcher.search.cost import estimated_products
 from sightwire_searcher.search.engine import SearchEngine
 from sightwire_searcher.search.lookups import items_by_id, list_items
 from sightwire_searcher.search.query import Query
@@ -37,16 +38,24 @@ class SearcherService(searcher_pb2_grpc.SearcherServicer):
 
     Args:
         load: called for a collection without a snapshot, which may have been created just now.
+        inline_products: queries of fewer multiplications run in the event loop itself.
     """
 
     def __init__(
-        self, board: SnapshotBoard, selections: Selections, executor: QueryExecutor[Any, Any], load: LoadCollection
+        self,
+        board: SnapshotBoard,
+        selections: Selections,
+        executor: QueryExecutor[Any, Any],
+        load: LoadCollection,
+        *,
+        inline_products: int,
     ) -> None:
         self._board = board
         self._selections = selections
         self._engine = SearchEngine(selections)
         self._executor = executor
         self._load = load
+        self._inline_products = inline_products
 
     @override
     @answering_errors
@@ -59,6 +68,9 @@ class SearcherService(searcher_pb2_grpc.SearcherServicer):
                     self._board.for_search(request.collection, request.manifest_version), request.collection
                 )
             query = checked_query(request, snapshot.record)
+            if self._is_small(snapshot, query):
+                metrics.BATCH_SIZE.observe(1)
+                return self._engine.search(snapshot, query)
             key = query.batch_key
             response: searcher_pb2.SearchResponse = await self._executor.submit(
                 query,
@@ -119,6 +131,10 @@ class SearcherService(searcher_pb2_grpc.SearcherServicer):
                 disk_bytes=snapshot.disk_bytes,
                 checkpoint=manifest.checkpoint.sequence if manifest is not None else 0,
             )
+
+    def _is_small(self, snapshot: Snapshot, query: Query) -> bool:
+        products = estimated_products(snapshot, self._selections, query)
+        return products is not None and products < self._inline_products
 
     def _search_batch(self, snapshot: Snapshot, queries: Sequence[Query]) -> list[searcher_pb2.SearchResponse]:
         metrics.BATCH_SIZE.observe(len(queries))

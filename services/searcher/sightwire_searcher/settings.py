@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from sightwire.settings import Port, SharedSettings
 
@@ -31,6 +31,10 @@ class SearcherSettings(SharedSettings):
     )
     searcher_max_batch: PositiveInt = Field(
         default=64, description="Queries of the same field and filter that are searched together at most"
+    )
+    searcher_inline_products: NonNegativeInt = Field(
+        default=2_000_000,
+        description="Queries of fewer multiplications are answered at once: a thread would cost more",
     )
     searcher_filter_cache_bytes: PositiveInt = Field(
         default=256 * _MEBIBYTE, description="Memory for evaluated filters"

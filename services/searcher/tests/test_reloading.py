@@ -18,7 +18,7 @@ from prometheus_client import REGISTRY
 from sightwire_searcher.loading.loader import SnapshotLoader
 
 from services.searcher.tests.building import collection_record, indexed_item
-from services.searcher.tests.conftest import CreateCollection, RunningSearcher, running_searcher
+from services.searcher.tests.conftest import CreateCollection, CreatedCollection, RunningSearcher, running_searcher
 from services.searcher.tests.index_writer import IndexWriter
 from sightwire.blobs import BlobStore
 from sightwire.bus.collections import CollectionRegistry
@@ -48,11 +48,23 @@ def versions(response: pb.SearchResponse) -> dict[str, int]:
     return {hit.item_id: orjson.loads(hit.document)["version"] for hit in response.hits}
 
 
+@pytest.mark.parametrize("inline_products", [0, 2_000_000], ids=["in threads", "in the event loop"])
 async def test_no_query_fails_and_none_is_stale_while_snapshots_change(
-    searcher: RunningSearcher, create_collection: CreateCollection
+    create_collection: CreateCollection,
+    settings: SharedSettings,
+    bus: Bus,
+    tmp_path: Path,
+    inline_products: int,
 ) -> None:
     """Every commit replaces all items; whoever asks after an announcement sees at least what was announced."""
     created = await create_collection()
+    async with running_searcher(
+        settings, bus, tmp_path / "cache", searcher_inline_products=inline_products
+    ) as searcher:
+        await _query_while_committing(searcher, created)
+
+
+async def _query_while_committing(searcher: RunningSearcher, created: CreatedCollection) -> None:
     commits = 25
     finished = asyncio.Event()
     answered = 0

@@ -18,6 +18,8 @@ MAX_WINDOW: Final = 10_000
 MAX_FIELD_QUERIES: Final = 16
 MAX_EF_SEARCH: Final = 10_000
 _FLOAT_BYTES: Final = 4
+# Vectors of the platform's own models come normalised; those need not be copied.
+_UNIT_TOLERANCE: Final = 1e-6
 
 
 def checked_query(request: searcher_pb2.SearchRequest, record: CollectionRecord) -> Query:
@@ -107,8 +109,14 @@ def _checked_vector(query: searcher_pb2.FieldQuery, field: VectorField, record: 
             f"field {query.field!r} expects a vector of {dimension} float32 numbers "
             f"({_FLOAT_BYTES * dimension} bytes), got {len(query.vector)} bytes"
         )
-    vector = np.frombuffer(query.vector, dtype="<f4").reshape(1, dimension)
-    try:
-        return query_vectors(vector, dimension, field.metric)
-    except InvalidVectorError as error:
-        raise InvalidVectorError(f"field {query.field!r}: {error.detail}") from None
+    vector = np.frombuffer(query.vector, dtype="<f4")
+    # A single vector is checked by one product; `query_vectors` does the same for many, and knows what to say.
+    norm = math.sqrt(np.vdot(vector, vector))
+    if not math.isfinite(norm) or (field.metric is Metric.COSINE and norm == 0):
+        try:
+            return query_vectors(vector.reshape(1, dimension), dimension, field.metric)
+        except InvalidVectorError as error:
+            raise InvalidVectorError(f"field {query.field!r}: {error.detail}") from None
+    if field.metric is Metric.COSINE and abs(norm - 1) > _UNIT_TOLERANCE:
+        vector = vector / np.float32(norm)
+    return vector.reshape(1, dimension)

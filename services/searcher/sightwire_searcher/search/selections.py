@@ -1,5 +1,6 @@
 """Which vectors of a segment a filter and the deletions leave, evaluated once and kept."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,6 +44,13 @@ class Selections:
         per_object = index.description.per_object
         return self._choose(view, field, filter_, total=index.rows, per_object=per_object)
 
+    def known_vectors(self, view: SegmentView, field: str, filter_: CheckedFilter | None) -> Choice | None:
+        """`vectors`, if that takes no more than looking it up; None if the filter would have to be evaluated first."""
+        rows = view.reader.fields[field].rows
+        if rows == 0 or (filter_ is None and view.live is None):
+            return Choice(None, rows)
+        return self.vectors(view, field, filter_) if _key(view, field, filter_) in self._cache else None
+
     def items(self, view: SegmentView, filter_: CheckedFilter | None) -> Choice:
         """Items that may be found; rows of the selection are item rows."""
         return self._choose(view, _ITEMS, filter_, total=view.reader.rows, per_object=False)
@@ -60,14 +68,17 @@ class Selections:
                     filter_ = None
         if filter_ is None and view.live is None:
             return Choice(None, total)
-        key = (view.key, field, filter_.key if filter_ is not None else b"")
 
         def evaluate() -> Selection:
             mask = _object_rows(view, filter_) if per_object else _item_rows(view, filter_)
             return view.reader.select(field, mask) if field != _ITEMS else Selection(mask)
 
-        selection = self._cache.get(key, evaluate)
+        selection = self._cache.get(_key(view, field, filter_), evaluate)
         return Choice(None if selection.is_everything else selection, selection.count)
+
+
+def _key(view: SegmentView, field: str, filter_: CheckedFilter | None) -> Hashable:
+    return view.key, field, filter_.key if filter_ is not None else b""
 
 
 def object_rows(view: SegmentView, filter_: CheckedFilter | None) -> Mask:
