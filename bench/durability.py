@@ -80,7 +80,7 @@ async def measure(quick: bool) -> list[Table]:
             columns=("published", "flushed every 2 min (default)", "flushed always (shipped)", "ratio"),
             rows=rows,
             note="The server flushes each message by itself, in an atomic batch too. What wins the cost back is more "
-            "items in a message, which is how vectors travel, and asynchronous persistence of what can be derived",
+            "items in a message, which is how vectors travel, and later flushing of what can be derived again.",
         )
     ]
 
