@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sightwire.bus.connection import Bus
 from sightwire.platform.nats_server import NatsAccess, prepare_nats_server, wait_until_nats_ready
-from sightwire.platform.parent_death import die_with_parent
+from sightwire.platform.parent_death import dying_with_parent
 from sightwire.settings import SharedSettings
 
 SHIPPED_FLUSHING = "sync_interval: always"
@@ -24,9 +24,7 @@ async def nats_server(folder: Path, *, flushing: str = SHIPPED_FLUSHING) -> Asyn
         raise RuntimeError(f"the platform's configuration of NATS no longer says {SHIPPED_FLUSHING!r}:\n{shipped}")
     configuration.write_text(shipped.replace(SHIPPED_FLUSHING, flushing), encoding="utf-8")
     with (folder / "nats-server.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            *launch.command, stdout=log, stderr=log, preexec_fn=die_with_parent()
-        )
+        process = await asyncio.create_subprocess_exec(*dying_with_parent(launch.command), stdout=log, stderr=log)
     try:
         await wait_until_nats_ready(launch.access, deadline=10, still_running=lambda: process.returncode is None)
         yield launch.access

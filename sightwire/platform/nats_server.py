@@ -25,7 +25,7 @@ from nats.errors import Error as NatsError
 from nats.js.errors import Error as JetStreamError
 
 from sightwire.platform.errors import PlatformError
-from sightwire.platform.parent_death import die_with_parent
+from sightwire.platform.parent_death import dying_with_parent
 from sightwire.platform.ports import find_free_port, preferred_or_free_port
 from sightwire.platform.private_files import make_private_directory, write_private_file
 
@@ -300,13 +300,12 @@ def _is_running(process: subprocess.Popen[bytes]) -> bool:
 def _spawn(launch: NatsLaunch) -> subprocess.Popen[bytes]:
     with (launch.directory / _LOG_FILE).open("ab") as log:
         return subprocess.Popen(
-            launch.command,
+            dying_with_parent(launch.command),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             # A Ctrl-C in the terminal is for the parent alone, which then stops the server in its turn.
             process_group=0,
-            preexec_fn=die_with_parent(),
         )
 
 

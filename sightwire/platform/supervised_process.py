@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import time
 from collections import deque
@@ -12,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from sightwire.platform.errors import PlatformError
-from sightwire.platform.parent_death import die_with_parent
+from sightwire.platform.parent_death import dying_with_parent
 from sightwire.platform.process_log import LogLine, ProcessLog, lines_of_pipe, read_log_line
 from sightwire.platform.restarts import GiveUp, RestartPolicy, decide_after_exit, describe_exit
 
@@ -163,12 +164,14 @@ class SupervisedProcess:
         """Run the process to its end; its exit status, negative for a signal."""
         self._ready.clear()
         self.state = ProcessState.STARTING
+        if shutil.which(self.spec.command[0]) is None:
+            raise PlatformError(f"{self.spec.name} cannot be started: there is no program {self.spec.command[0]}")
         # A pipe of our own: asyncio's waits for a process only return once nobody holds its pipes open, which workers
         # left behind by a killed process would do for ever.
         output_end, input_end = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
-                *self.spec.command,
+                *dying_with_parent(self.spec.command),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=input_end,
                 stderr=input_end,
@@ -176,7 +179,6 @@ class SupervisedProcess:
                 # A session of its own: Ctrl-C in the terminal reaches the supervisor alone, which stops everything
                 # in order; and workers that the process leaves behind when it is killed can be ended with it.
                 start_new_session=True,
-                preexec_fn=die_with_parent(),
             )
         except OSError as error:
             os.close(output_end)

@@ -149,7 +149,7 @@ async def test_missing_program_is_a_clear_error(tmp_path: Path) -> None:
     ghost = ProcessSpec(
         name=spec.name, command=("/nowhere/ghost",), environment={}, log_path=spec.log_path, is_ready=spec.is_ready
     )
-    with pytest.raises(PlatformError, match=r"ghost cannot be started: /nowhere/ghost"):
+    with pytest.raises(PlatformError, match=r"ghost cannot be started: there is no program /nowhere/ghost"):
         await Supervisor([[ghost]], policy=QUICK).start(deadline=10)
 
 
