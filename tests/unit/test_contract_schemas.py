@@ -1,6 +1,7 @@
 """The published JSON Schemas accept what the services accept, and refuse what they refuse."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +107,30 @@ def test_asyncapi_names_every_channel_and_content_type(path: Path) -> None:
     assert not [address for address in addresses if "*" in address]
     messages = document["components"]["messages"].values()
     assert {message["contentType"] for message in messages} <= {"application/json", "application/x-protobuf"}
+
+
+@pytest.mark.parametrize("path", sorted(CONTRACTS.rglob("*.json")), ids=lambda path: path.stem)
+def test_every_reference_leads_somewhere(path: Path) -> None:
+    document = json.loads(path.read_bytes())
+
+    def references(node: object) -> Iterator[str]:
+        if isinstance(node, dict):
+            if isinstance(node.get("$ref"), str):
+                yield node["$ref"]
+            for part in node.values():
+                yield from references(part)
+        elif isinstance(node, list):
+            for part in node:
+                yield from references(part)
+
+    for reference in references(document):
+        target = document
+        for part in reference.removeprefix("#/").split("/"):
+            assert part in target, reference
+            target = target[part]
+
+
+def test_openapi_knows_the_routes_of_existing_clients() -> None:
+    paths = json.loads((CONTRACTS / "openapi.json").read_bytes())["paths"]
+    for route in ("/ingest/image", "/search/text", "/search/hybrid", "/search/similar", "/search", "/v1/collections"):
+        assert route in paths
