@@ -4,6 +4,7 @@ Cosine vectors are normalised when stored, so that cosine is the inner product; 
 come. A score is higher for closer vectors whatever the metric: cosine, inner product, or the negative squared distance.
 """
 
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -44,6 +45,13 @@ def unstorable_rows(matrix: Matrix, metric: Metric) -> npt.NDArray[np.int64]:
     if metric is Metric.COSINE:
         usable &= squared_norms > 0
     return np.flatnonzero(~usable)
+
+
+def is_storable(vector: Matrix, metric: Metric) -> bool:
+    """Whether `storable_vectors` would take one vector, float32 [dimension]; the same test without its overhead."""
+    # Unlike `dot`, `vdot` does not warn of an overflow, which is what is looked for.
+    squared_norm = float(np.vdot(vector, vector))
+    return math.isfinite(squared_norm) and (squared_norm > 0 or metric is not Metric.COSINE)
 
 
 def normalized(matrix: Matrix) -> Matrix:

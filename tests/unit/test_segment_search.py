@@ -15,6 +15,7 @@ from sightwire.segments.description import GraphParameters
 from sightwire.segments.reader import SegmentReader
 from sightwire.segments.schema import SegmentSchema, VectorColumn
 from sightwire.segments.search_plan import plan_search
+from sightwire.segments.vectors import is_storable, unstorable_rows
 from sightwire.segments.writer import GraphPolicy
 from tests.plugin.segments import item, make_segment
 
@@ -168,3 +169,12 @@ def test_a_graph_search_keeps_enough_candidates_and_costs_less_than_exact(
     if plan.ef_search is not None:
         assert plan.ef_search * allowed / rows >= max(k, ef)
         assert plan.ef_search * m < allowed
+
+
+@given(
+    st.lists(st.floats(width=32) | st.sampled_from([0.0, 3e38, 1e-30]), min_size=1, max_size=5),
+    st.sampled_from(METRICS),
+)
+def test_one_vector_is_judged_as_many_are(numbers: list[float], metric: Metric) -> None:
+    vector = np.array(numbers, dtype=np.float32)
+    assert is_storable(vector, metric) == (unstorable_rows(vector[None], metric).size == 0)

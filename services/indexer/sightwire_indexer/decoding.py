@@ -13,7 +13,7 @@ from sightwire.errors import InvalidInputError, InvalidVectorError
 from sightwire.segments.batch import IndexedItem, IndexedObject
 from sightwire.segments.resolution import Change
 from sightwire.segments.schema import SegmentSchema, VectorColumn
-from sightwire.segments.vectors import unstorable_rows
+from sightwire.segments.vectors import is_storable
 from sightwire.v1 import events_pb2
 from sightwire_indexer.documents import metadata_columns, microseconds, public_document, stored_metadata
 
@@ -163,6 +163,6 @@ def _check_vectors(item: events_pb2.EmbeddedItem, column: VectorColumn, field_ve
             f"float32 numbers, got {len(data)} bytes"
         )
     matrix = np.frombuffer(data, dtype="<f4").reshape(expected_rows, column.dimension)
-    if unstorable_rows(matrix, column.metric).size:
+    if not all(is_storable(vector, column.metric) for vector in matrix):
         needed = "finite and not all zero" if column.metric is Metric.COSINE else "finite and of a finite length"
         raise InvalidVectorError(f"item {item.item_id!r}: each vector of field {column.name!r} must be {needed}")

@@ -46,7 +46,9 @@ class MergeProcesses:
         self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         for lane in list(self._pools):
-            self._discard(lane)
+            pool = self._discard(lane)
+            # Its processes are dead, so this only takes apart what connected them.
+            await asyncio.to_thread(pool.shutdown)
 
     async def run(self, task: MergeTask, lane: Lane) -> None:
         """Runs a merge to its end.
@@ -70,13 +72,14 @@ class MergeProcesses:
                 self._discard(lane)
             raise UnavailableError(f"the process that merges {lane.value} segments died: {error}") from error
 
-    def _discard(self, lane: Lane) -> None:
+    def _discard(self, lane: Lane) -> ProcessPoolExecutor:
         """Ends a lane's process without waiting for its merge: what it wrote so far has no name yet."""
         pool = self._pools.pop(lane)
         processes = list((pool._processes or {}).values())
         pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.kill()
+        return pool
 
 
 def _prepare_process(parent: int) -> None:
