@@ -63,7 +63,7 @@ async def run(context: ServiceContext[IndexerSettings]) -> None:
             return CollectionOwner(
                 record.name,
                 leases,
-                lambda is_owner, stopping, opened: open_collections.index(record, is_owner, stopping, opened),
+                lambda is_owner, stopping, report: open_collections.index(record, is_owner, stopping, report),
                 lambda reason: outlet.announce_failed(record, reason),
             )
 

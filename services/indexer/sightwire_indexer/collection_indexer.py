@@ -23,7 +23,7 @@ from sightwire_indexer.item_spans import CommitTrace, sampled_items
 from sightwire_indexer.log_reader import LogMessage
 from sightwire_indexer.merging import Merger
 from sightwire_indexer.ports import HousekeepingLimits, Log, Outlet
-from sightwire_indexer.retrying import until_available
+from sightwire_indexer.retrying import Retrying
 from sightwire_indexer.statuses import StatusAnnouncer, rejection_status
 from sightwire_indexer.tasks import end_tasks, run_with_company
 
@@ -38,6 +38,7 @@ class CollectionIndexer:
 
     Args:
         is_owner: whether no other process can own the collection yet; asked before each commit.
+        report: called with what does not work at the moment, or with None when all does.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class CollectionIndexer:
         buffer_limits: BufferLimits,
         housekeeping: HousekeepingLimits,
         is_owner: Callable[[], bool],
+        report: Callable[[str | None], None],
     ) -> None:
         self._record = record
         self._writer = writer
@@ -63,6 +65,8 @@ class CollectionIndexer:
         self._blobs = blobs
         self._housekeeping = housekeeping
         self._is_owner = is_owner
+        self._report = report
+        self._retrying = Retrying(report)
         self._buffer = CommitBuffer(buffer_limits)
         self._target = IndexTarget(record.name, record.uid, writer.manifest.space, writer.schema)
         # Commits and the commits of merges take turns.
@@ -84,6 +88,7 @@ class CollectionIndexer:
         metrics.BUFFERED_ITEMS.labels(self._record.name).set_function(lambda: self._buffer.items)
         # Whoever was here before may have died between its manifest and its event.
         await self._announce("created" if self._writer.manifest.version == 1 else "commit")
+        self._report(None)
         await run_with_company(
             self._commit_when_due(),
             self._read_until(stopping),
@@ -108,7 +113,7 @@ class CollectionIndexer:
         idle_since = asyncio.get_running_loop().time()
         while True:
             await self._buffer.wait_for_room()
-            messages = await until_available(self._log.fetch, "read the log")
+            messages = await self._retrying.until_available(self._log.fetch, "read the log")
             now = asyncio.get_running_loop().time()
             if messages:
                 decoded = await asyncio.to_thread(self._decode, messages)
@@ -150,7 +155,9 @@ class CollectionIndexer:
             "a message, or part of it, cannot be indexed",
             extra={"collection": self._record.name, "sequence": message.sequence, "reason": reason},
         )
-        await until_available(lambda: self._outlet.bury(message, batch.rejected_payload, reason), "bury a message")
+        await self._retrying.until_available(
+            lambda: self._outlet.bury(message, batch.rejected_payload, reason), "bury a message"
+        )
         known = {
             outcome.id: outcome
             for outcome in await self._writer.current([rejection.id for rejection in batch.rejections])
@@ -160,7 +167,7 @@ class CollectionIndexer:
             for rejection in batch.rejections
             if rejection.id
         ]
-        await until_available(lambda: self._outlet.send_statuses(statuses), "write item statuses")
+        await self._retrying.until_available(lambda: self._outlet.send_statuses(statuses), "write item statuses")
         metrics.REJECTED_ITEMS.labels(self._record.name).inc(len(batch.rejections) or 1)
 
     async def _commit_when_due(self) -> None:
@@ -194,7 +201,7 @@ class CollectionIndexer:
 
         async with self._writing:
             with metrics.COMMIT_SECONDS.time():
-                return await until_available(commit, "commit")
+                return await self._retrying.until_available(commit, "commit")
 
     async def _commit_merge(self, task: MergeTask) -> None:
         async def commit() -> None:
@@ -202,7 +209,7 @@ class CollectionIndexer:
             await self._writer.commit_merge(task)
 
         async with self._writing:
-            await until_available(commit, "commit a merge")
+            await self._retrying.until_available(commit, "commit a merge")
         await self._announce("merge")
 
     async def _announce(
@@ -223,7 +230,7 @@ class CollectionIndexer:
             reason=reason,
             traceparents=traceparents,
         )
-        await until_available(lambda: self._outlet.announce_ready(event), "announce a manifest")
+        await self._retrying.until_available(lambda: self._outlet.announce_ready(event), "announce a manifest")
         metrics.observe_manifest(manifest, reason)
 
     async def _keep_house(self) -> None:

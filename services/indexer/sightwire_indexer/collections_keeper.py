@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sightwire.contracts.collections import CollectionRecord
 from sightwire_indexer import metrics
 from sightwire_indexer.ownership import CollectionOwner
-from sightwire_indexer.retrying import until_available
+from sightwire_indexer.retrying import Retrying
 from sightwire_indexer.tasks import end_tasks
 
 logger = logging.getLogger(__name__)
@@ -38,6 +38,8 @@ class CollectionsKeeper:
         self._remove_deleted = remove_deleted
         self._kept: dict[str, _Kept] = {}
         self._removals: set[asyncio.Task[object]] = set()
+        # Collections that exist are served all the same, so this is no problem of the indexer's health.
+        self._retrying = Retrying(lambda _problem: None)
 
     @property
     def problem(self) -> str | None:
@@ -76,8 +78,8 @@ class CollectionsKeeper:
 
     def _remove(self, name: str) -> None:
         async def remove() -> object:
-            return await until_available(
-                lambda: self._remove_deleted(name), "remove what is left of a deleted collection"
+            return await self._retrying.until_available(
+                lambda: self._remove_deleted(name), f"remove what is left of the deleted collection {name!r}"
             )
 
         task: asyncio.Task[object] = asyncio.create_task(remove(), name=f"remove {name}")

@@ -62,9 +62,15 @@ class OpenCollections:
         record: CollectionRecord,
         is_owner: Callable[[], bool],
         stopping: asyncio.Event,
-        opened: Callable[[], None],
+        report: Callable[[str | None], None],
     ) -> None:
         """Indexes a collection until `stopping` is set.
+
+        Args:
+            record: the collection.
+            is_owner: whether the lease holds.
+            stopping: drain and return.
+            report: called with None once indexing works, and with what does not work meanwhile.
 
         Raises:
             LogMismatchError: the log is not the one that the index was made from.
@@ -98,11 +104,11 @@ class OpenCollections:
                 buffer_limits=around.options.buffer,
                 housekeeping=around.options.housekeeping,
                 is_owner=is_owner,
+                report=report,
             )
             self._announcers[record.name] = announcer
             metrics.WAITING_ITEMS.labels(record.name).set_function(lambda: announcer.waiting_items)
             try:
-                opened()
                 await indexer.run(stopping)
             finally:
                 del self._announcers[record.name]

@@ -17,8 +17,8 @@ logger = logging.getLogger(__name__)
 _FIRST_RETRY_SECONDS: Final = 0.2
 _MAX_RETRY_SECONDS: Final = 10.0
 
-#: Indexes a collection until the event is set, while the function says that the lease holds; see `CollectionIndexer`.
-IndexCollection = Callable[[Callable[[], bool], asyncio.Event, Callable[[], None]], Coroutine[Any, Any, None]]
+#: Indexes while the first function says that the lease holds, until the event is set; the last one hears of problems.
+IndexCollection = Callable[[Callable[[], bool], asyncio.Event, Callable[[str | None], None]], Coroutine[Any, Any, None]]
 
 
 class OwnerState(StrEnum):
@@ -128,13 +128,14 @@ class CollectionOwner:
         loop = asyncio.get_running_loop()
         try:
             await run_with_company(
-                self._index(
-                    lambda: lease.is_current(loop.time()), self._stopping, lambda: self._become(OwnerState.INDEXING)
-                ),
+                self._index(lambda: lease.is_current(loop.time()), self._stopping, self._hear),
                 self._renew(lease),
             )
         finally:
             await self._leases.release(lease)
+
+    def _hear(self, problem: str | None) -> None:
+        self._become(OwnerState.INDEXING if problem is None else OwnerState.RETRYING, problem or "")
 
     async def _renew(self, lease: Lease) -> None:
         while True:

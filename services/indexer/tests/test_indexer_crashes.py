@@ -76,7 +76,7 @@ async def index_until(
             lambda record: max((event.manifest_version for event in world.searcher.ready), default=0),
         )
         collections = OpenCollections(surroundings)
-        await collections.index(record, lambda: True, asyncio.Event(), lambda: None)
+        await collections.index(record, lambda: True, asyncio.Event(), lambda _problem: None)
 
 
 async def is_told(world: IndexerWorld, record: CollectionRecord, item_id: str, state: ItemState) -> bool:

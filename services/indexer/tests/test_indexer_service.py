@@ -302,3 +302,23 @@ async def test_two_indexers_cannot_share_a_working_folder(world: IndexerWorld):
         with pytest.raises(ConfigurationError, match="SIGHTWIRE_INDEXER_WORK_DIR"):
             async with asyncio.timeout(10), world.indexer():
                 pass
+
+
+async def test_a_blob_store_that_fails_is_told_and_got_over(world: IndexerWorld, make_record: MakeRecord):
+    record = await world.create(make_record())
+    async with world.indexer() as context:
+        await world.indexed_up_to(record, await world.publish(record, embedded_item("a", 1)))
+        await wait_until(lambda: context.health.report().is_ready)
+        folder = world.blobs.local_path(record.index_prefix)
+        assert folder is not None
+        aside = folder.with_name("aside")
+        # Where the store's folder was there is a file now: every write fails.
+        folder.rename(aside)
+        folder.write_bytes(b"")
+        sequence = await world.publish(record, embedded_item("b", 2))
+        await wait_until(lambda: not context.health.report().is_ready)
+        assert record.name in (context.health.report().problems["collections"] or "")
+        folder.unlink()
+        aside.rename(folder)
+        assert (await world.indexed_up_to(record, sequence)).versions == {"a": 1, "b": 2}
+        await wait_until(lambda: context.health.report().is_ready)
