@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from opentelemetry import trace
-from opentelemetry.trace import Link, SpanKind
+from opentelemetry.trace import INVALID_SPAN, Link, SpanKind
 
 from sightwire.telemetry.tracing import context_from, links_to, tracer
 from sightwire_searcher.loading.reload_requests import ReloadRequest
@@ -15,7 +15,13 @@ _tracer = tracer(__name__)
 
 @contextmanager
 def reload_span(request: ReloadRequest, searcher: str) -> Iterator[trace.Span]:
-    """Spans the load of `request`; when it succeeded, every item's trace gets its span too."""
+    """Spans the load of `request`; when it succeeded, every item's trace gets its span too.
+
+    A load on which no trace waits, such as the regular check for missed events, is not worth a trace of its own.
+    """
+    if not request.traceparents:
+        yield INVALID_SPAN
+        return
     attributes = {"sightwire.collection": request.record.name, "sightwire.searcher": searcher}
     started = time.time_ns()
     with _tracer.start_as_current_span(

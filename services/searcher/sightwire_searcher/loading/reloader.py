@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 _FIRST_RETRY_SECONDS: Final = 0.1
 _MAX_RETRY_SECONDS: Final = 30.0
+#: How long a query waits for a collection that was created just now.
+_FIRST_LOAD_SECONDS: Final = 5.0
 
 
 class Reloader:
@@ -90,7 +92,7 @@ class Reloader:
         await self.collection_changed(record.name, self._records.get(record.name) or record)
         task = self._tasks.get(record.name)
         if task is not None and self._board.newest(record.name) is None:
-            await asyncio.wait([task], timeout=_MAX_RETRY_SECONDS)
+            await asyncio.wait([task], timeout=_FIRST_LOAD_SECONDS)
         return self._board.newest(record.name)
 
     async def close(self) -> None:

@@ -5,7 +5,7 @@ Scores of different fields are not comparable, ranks are.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sightwire_searcher.search.rankings import Found, Ranking
 
@@ -16,16 +16,14 @@ _DEPTH_FACTOR: Final = 2
 _MIN_DEPTH: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class FieldPlace:
+class FieldPlace(NamedTuple):
     """Score and 1-based rank in one field's ranking; rank 0: the field did not find the item."""
 
     score: float
     rank: int
 
 
-@dataclass(frozen=True, slots=True)
-class FusedItem:
+class FusedItem(NamedTuple):
     """An item of the final ranking, with its place in each field's, in the order of the field queries."""
 
     found: Found
