@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
@@ -36,6 +35,21 @@ class OutgoingMessage:
     subject: str
     payload: bytes
     headers: dict[str, str]
+
+
+class PatientClient(Client):
+    """A client whose `flush` may be cancelled.
+
+    nats-py answers a flush that nobody waits for any more with an error that ends its reading: the connection then looks
+    connected and is deaf for ever.
+    """
+
+    async def _process_pong(self) -> None:
+        if self._pongs and self._pongs[0].done():
+            self._pongs.pop(0)
+            self._pings_outstanding = 0
+            return
+        await super()._process_pong()
 
 
 class Bus:
@@ -81,13 +95,14 @@ class Bus:
     async def connect(self) -> None:
         """Connects, waiting for the server as long as it takes, and creates missing streams and buckets."""
         settings = self._settings
-        self._client = await nats.connect(
+        self._client = PatientClient()
+        await self._client.connect(
             servers=server_list(settings),
             user=settings.nats_user,
             password=settings.nats_password.get_secret_value() if settings.nats_password else None,
             name=f"sightwire-{self._name}",
             max_reconnect_attempts=-1,
-            reconnect_time_wait=0.5,
+            reconnect_time_wait=0.5,  # type: ignore[arg-type]  # whole seconds in the annotation only
             connect_timeout=CONNECT_ATTEMPT_SECONDS,
             error_cb=self._log_error,
             disconnected_cb=self._log_disconnect,
