@@ -40,8 +40,8 @@ class OutgoingMessage:
 class PatientClient(Client):
     """A client whose `flush` may be cancelled.
 
-    nats-py answers a flush that nobody waits for any more with an error that ends its reading: the connection then looks
-    connected and is deaf for ever.
+    nats-py meets the answer to a flush that nobody waits for any more with an error that ends its reading: the
+    connection then looks connected and is deaf for ever.
     """
 
     async def _process_pong(self) -> None:
