@@ -28,8 +28,8 @@ def search_graph(graph: Any, vectors: MappedVectors, queries: Matrix, k: int, ca
     """About the `k` closest of all vectors; float32 and int64 [queries, k]."""
     distances, rows = graph.search(queries, k, params=_graph_parameters(candidates))
     # A graph walk can end before it met k vectors; the caller was promised that they are found.
-    starved = np.flatnonzero(rows[:, -1] < 0)
-    if starved.size:
+    starved = [number for number, last_row in enumerate(rows[:, -1].tolist()) if last_row < 0]
+    if starved:
         distances[starved], rows[starved] = search_exactly(vectors, queries[starved], k, None)
     return distances, rows
 

@@ -19,7 +19,9 @@ def query_matrices(snapshot: Snapshot, targets: Sequence[FieldTarget]) -> list[M
         InvalidInputError: no target has a vector.
     """
     wanted = sorted({target.item_id for target in targets if target.vector is None})
-    positions = dict(zip(wanted, snapshot.find(wanted), strict=True)) if wanted else {}
+    if not wanted:
+        return [target.vector for target in targets]
+    positions = dict(zip(wanted, snapshot.find(wanted), strict=True))
     missing = [item_id for item_id, position in positions.items() if position is None]
     if missing:
         raise NotFoundError(f"collection {snapshot.record.name!r} has no item {missing[0]!r} to search with")
