@@ -6,6 +6,7 @@ fetched in a folder of this machine.
 
 import asyncio
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from sightwire.blobs.durability import sync_object
@@ -67,6 +68,15 @@ class SegmentDepot:
             )
         return reader
 
+    async def remove_copies(self, *, except_for: Collection[str]) -> None:
+        """Deletes this machine's copies of a remote store's segments; those that are open stay mapped regardless.
+
+        Args:
+            except_for: ids of segments that are still needed or being made.
+        """
+        if self._blobs.root is None:
+            await asyncio.to_thread(_remove_folders, self._cache / self._layout.segments_prefix, except_for)
+
     async def _fetch(self, segment_id: str, folder: Path) -> None:
         prefix = self._layout.segment_prefix(segment_id)
         partial = folder.with_name(f"{TEMPORARY_PREFIX}{new_segment_id()}")
@@ -79,6 +89,15 @@ class SegmentDepot:
             await asyncio.to_thread(_keep_first, partial, folder)
         finally:
             await asyncio.to_thread(shutil.rmtree, partial, ignore_errors=True)
+
+
+def _remove_folders(parent: Path, except_for: Collection[str]) -> None:
+    if not parent.is_dir():
+        return
+    for folder in parent.iterdir():
+        # Temporary folders belong to fetches and merges that are under way.
+        if folder.name not in except_for and not folder.name.startswith(TEMPORARY_PREFIX):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _keep_first(partial: Path, folder: Path) -> None:

@@ -8,7 +8,7 @@ manifest is stored, so a failed commit can be tried again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from sightwire.blobs.store import BlobStore
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.errors import CorruptDataError
 from sightwire.segments.batch import segment_content
-from sightwire.segments.deletes import deleted_rows, load_deletes, store_deletes
+from sightwire.segments.deletes import load_deletes, store_deletes
 from sightwire.segments.depot import SegmentDepot
 from sightwire.segments.description import GraphParameters
 from sightwire.segments.identifiers import new_segment_id
@@ -27,23 +27,12 @@ from sightwire.segments.layout import IndexLayout
 from sightwire.segments.manifest import Checkpoint, Manifest, SegmentEntry
 from sightwire.segments.manifest_store import ManifestStore
 from sightwire.segments.merge_policy import MergePolicy, SegmentSize
-from sightwire.segments.merge_task import MergeSource, MergeTask
-from sightwire.segments.reader import SegmentReader
+from sightwire.segments.merge_task import MergeSource, MergeTask, deleted_meanwhile
+from sightwire.segments.outcomes import ItemOutcome, known_outcomes, outcomes_of_commit
 from sightwire.segments.resolution import Change, Resolution, resolve, winning_changes
 from sightwire.segments.schema import SegmentSchema
-from sightwire.segments.version_index import UNKNOWN, CurrentVersions, LiveSegment, current_versions
+from sightwire.segments.version_index import LiveSegment, current_versions
 from sightwire.segments.writer import GraphPolicy, SegmentIdentity, write_segment
-
-
-@dataclass(frozen=True, slots=True)
-class ItemOutcome:
-    """What the index holds of an item after a commit; the version may be another than the one that was committed."""
-
-    id: str
-    version: int
-    deleted: bool
-    #: Number of detected objects; 0 for a deleted item.
-    objects: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,17 +140,14 @@ class IndexWriter:
         added = await self._write_changes(resolution)
         kept = await self._with_deletes(resolution)
         await self._advance(kept + added, checkpoint, announced_sequence)
-        return await asyncio.to_thread(self._outcomes, winners, current)
+        # Positions of segments still hold: a commit only appends one.
+        return await asyncio.to_thread(outcomes_of_commit, winners, current, segments)
 
     async def current(self, ids: Sequence[str]) -> list[ItemOutcome]:
         """What the index holds of each id; ids that it does not know are left out."""
         segments = [segment.live for segment in self._segments]
         known = await asyncio.to_thread(current_versions, segments, ids)
-        return [
-            self._outcome(item_id, known, position)
-            for position, item_id in enumerate(ids)
-            if known.versions[position] != UNKNOWN
-        ]
+        return await asyncio.to_thread(known_outcomes, ids, known, segments)
 
     def plan_merges(
         self,
@@ -207,12 +193,23 @@ class IndexWriter:
         assert len(sources) == len(source_ids), "sources of a merge leave the manifest only with its commit"
         entry = await self._depot.publish(task.identity.id)
         reader = await self._depot.open(entry, verify=False)
-        deletes = await asyncio.to_thread(_deleted_meanwhile, task, sources, reader)
+        deletes = await asyncio.to_thread(
+            deleted_meanwhile, task, {segment.entry.id: segment.live for segment in sources}, reader
+        )
         reference = await store_deletes(self._blobs, self._layout, entry.id, deletes)
         merged = _WriterSegment(entry.model_copy(update={"deletes": reference}), LiveSegment(reader, deletes))
         rest = tuple(segment for segment in self._segments if segment.entry.id not in source_ids)
         replacement = (merged,) if entry.rows or entry.tombstones else ()
         await self._advance(replacement + rest, self._manifest.checkpoint, self._manifest.announced_sequence)
+
+    async def remove_copies(self, *, in_use: Collection[str]) -> None:
+        """Deletes this machine's copies of segments that the manifest does not name any more.
+
+        Args:
+            in_use: ids of segments that running merges are making.
+        """
+        needed = {segment.entry.id for segment in self._segments}
+        await self._depot.remove_copies(except_for=needed.union(in_use))
 
     def _merge_task(self, sources: list[_WriterSegment], graphs: GraphPolicy, drop_tombstones_up_to: int) -> MergeTask:
         segment_id = new_segment_id()
@@ -269,25 +266,6 @@ class IndexWriter:
         self._manifest = manifest
         self._segments = segments
 
-    def _outcomes(self, winners: Sequence[Change], before: CurrentVersions) -> list[ItemOutcome]:
-        outcomes: list[ItemOutcome] = []
-        for position, change in enumerate(winners):
-            if change.version > before.versions[position]:
-                objects = 0 if change.item is None else len(change.item.objects)
-                outcomes.append(ItemOutcome(change.id, change.version, change.item is None, objects))
-            else:
-                # Positions of segments still hold: a commit only appends one.
-                outcomes.append(self._outcome(change.id, before, position))
-        return outcomes
-
-    def _outcome(self, item_id: str, known: CurrentVersions, position: int) -> ItemOutcome:
-        version = int(known.versions[position])
-        if known.is_tombstone[position]:
-            return ItemOutcome(item_id, version, deleted=True, objects=0)
-        offsets = self._segments[int(known.segments[position])].live.reader.object_offsets
-        row = int(known.rows[position])
-        return ItemOutcome(item_id, version, deleted=False, objects=int(offsets[row + 1] - offsets[row]))
-
     def _identity(self, segment_id: str) -> SegmentIdentity:
         return SegmentIdentity(
             id=segment_id,
@@ -295,16 +273,3 @@ class IndexWriter:
             collection_uid=self._manifest.collection_uid,
             generation=self._manifest.generation,
         )
-
-
-def _deleted_meanwhile(task: MergeTask, sources: Sequence[_WriterSegment], merged: SegmentReader) -> BitMap:
-    """Rows of the merged segment whose item was superseded or deleted after the merge was planned."""
-    planned = {source.folder.name: BitMap.deserialize(source.deletes) for source in task.sources}
-    deletes = BitMap()
-    for source in sources:
-        late_rows = deleted_rows(source.live.deletes - planned[source.entry.id])
-        if late_rows.size:
-            rows = merged.find_ids(source.live.reader.ids(late_rows))
-            assert (rows >= 0).all(), "a row that was live when the merge was planned is in its result"
-            deletes.update(rows.tolist())
-    return deletes

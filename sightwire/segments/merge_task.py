@@ -1,10 +1,12 @@
 """A merge as it is handed to another process: only paths, bytes and numbers, so that it can be pickled."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pyroaring import BitMap
 
+from sightwire.segments.deletes import deleted_rows
 from sightwire.segments.merge import merged_content
 from sightwire.segments.reader import SegmentReader
 from sightwire.segments.version_index import LiveSegment
@@ -44,3 +46,21 @@ def run_merge(task: MergeTask) -> None:
     ]
     content = merged_content(segments, segments[0].reader.schema, drop_tombstones_up_to=task.drop_tombstones_up_to)
     write_segment(task.destination, task.identity, content, graphs=task.graphs)
+
+
+def deleted_meanwhile(task: MergeTask, sources: Mapping[str, LiveSegment], merged: SegmentReader) -> BitMap:
+    """Rows of a finished merge whose item was superseded or deleted after the merge was planned.
+
+    Args:
+        sources: the merged segments by id, with their deletes of now.
+        merged: the result.
+    """
+    deletes = BitMap()
+    for planned in task.sources:
+        source = sources[planned.folder.name]
+        late_rows = deleted_rows(source.deletes - BitMap.deserialize(planned.deletes))
+        if late_rows.size:
+            rows = merged.find_ids(source.reader.ids(late_rows))
+            assert (rows >= 0).all(), "a row that was live when the merge was planned is in its result"
+            deletes.update(rows.tolist())
+    return deletes

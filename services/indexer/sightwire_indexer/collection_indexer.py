@@ -11,10 +11,11 @@ from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.events import IndexReady
 from sightwire.errors import ConflictError, UnavailableError
 from sightwire.segments.garbage import collect_garbage
-from sightwire.segments.index_writer import IndexWriter, ItemOutcome
+from sightwire.segments.index_writer import IndexWriter
 from sightwire.segments.layout import IndexLayout
 from sightwire.segments.manifest import Checkpoint
 from sightwire.segments.merge_task import MergeTask
+from sightwire.segments.outcomes import ItemOutcome
 from sightwire.segments.resolution import Change
 from sightwire_indexer import metrics
 from sightwire_indexer.commit_buffer import BufferLimits, CommitBuffer, PendingMessage
@@ -249,6 +250,9 @@ class CollectionIndexer:
             except UnavailableError as error:
                 logger.warning("garbage collection waits for the blob store", extra={"error": error.detail})
                 continue
+            # Under the lock, so that no commit's new segment is taken for one that nobody needs.
+            async with self._writing:
+                await self._writer.remove_copies(in_use=self._merger.segments_in_the_making)
             if removed:
                 logger.info("removed what no manifest needs", extra={"collection": self._record.name, "blobs": removed})
 

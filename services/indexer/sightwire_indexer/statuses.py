@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from sightwire.contracts.events import ItemState, ItemStatus
-from sightwire.segments.index_writer import ItemOutcome
 from sightwire.segments.manifest import Manifest
+from sightwire.segments.outcomes import ItemOutcome
 from sightwire_indexer.decoding import Rejection
 
 logger = logging.getLogger(__name__)

@@ -22,8 +22,8 @@ from sightwire_indexer.tombstone_horizon import TombstoneHorizon
 
 from services.indexer.tests.indexer_world import collection_record, embedded_batch, embedded_item
 from sightwire.errors import ConflictError, CorruptDataError, UnavailableError
-from sightwire.segments.index_writer import ItemOutcome
 from sightwire.segments.manifest import Checkpoint, Manifest
+from sightwire.segments.outcomes import ItemOutcome
 from sightwire.segments.resolution import Change
 from sightwire.segments.schema import SegmentSchema
 from sightwire.v1 import embedder_pb2, events_pb2
