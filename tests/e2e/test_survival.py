@@ -74,12 +74,18 @@ async def kill_at_random(
     for victim, moment in zip(victims, moments, strict=True):
         process = platform.process(victim)
 
-        def it_is_time(process: SupervisedProcess = process, moment: int = moment) -> bool:
-            return len(accepted) >= moment and process.state is ProcessState.READY
+        def could_be_killed(victim: str = victim, process: SupervisedProcess = process, moment: int = moment) -> bool:
+            was_restarted = process.restarts >= kills[victim] and process.state is ProcessState.READY
+            if len(accepted) < moment or not was_restarted or process.process_id is None:
+                return False
+            try:
+                os.kill(process.process_id, signal.SIGKILL)
+            except ProcessLookupError:
+                # It died of itself a moment ago, because another process did; its next life is the one to end.
+                return False
+            return True
 
-        await eventually(it_is_time, deadline=300, describe=f"the time to kill {victim}")
-        assert process.process_id is not None
-        os.kill(process.process_id, signal.SIGKILL)
+        await eventually(could_be_killed, deadline=300, describe=f"the kill of {victim}")
         kills[victim] += 1
     return kills
 
