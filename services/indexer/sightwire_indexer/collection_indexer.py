@@ -9,6 +9,7 @@ from typing import Literal
 from sightwire.blobs.store import BlobStore
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.events import IndexReady
+from sightwire.ending_tasks import end_tasks
 from sightwire.errors import ConflictError, UnavailableError
 from sightwire.segments.garbage import collect_garbage
 from sightwire.segments.index_writer import IndexWriter
@@ -26,7 +27,7 @@ from sightwire_indexer.merging import Merger
 from sightwire_indexer.ports import HousekeepingLimits, Log, Outlet
 from sightwire_indexer.retrying import Retrying
 from sightwire_indexer.statuses import StatusAnnouncer, rejection_status
-from sightwire_indexer.tasks import end_tasks, run_with_company
+from sightwire_indexer.tasks import run_with_company
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class CollectionIndexer:
         try:
             await asyncio.wait([reading, stopped], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await end_tasks([reading, stopped])
+            await end_tasks(reading, stopped)
         if not reading.cancelled():
             reading.result()
         await self._buffer.close()

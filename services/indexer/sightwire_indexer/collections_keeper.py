@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from sightwire.contracts.collections import CollectionRecord
+from sightwire.ending_tasks import end_tasks
 from sightwire_indexer import metrics
 from sightwire_indexer.ownership import CollectionOwner
 from sightwire_indexer.retrying import Retrying
-from sightwire_indexer.tasks import end_tasks
 
 logger = logging.getLogger(__name__)
 
@@ -68,12 +68,12 @@ class CollectionsKeeper:
         tasks = [kept.task for kept in self._kept.values()]
         if tasks:
             await asyncio.wait(tasks, timeout=drain_seconds)
-        await end_tasks([*tasks, *self._removals])
+        await end_tasks(*tasks, *self._removals)
 
     async def _let_go(self, name: str, kept: _Kept) -> None:
         """Ends a collection at once: what it would still commit belongs to nobody any more."""
         del self._kept[name]
-        await end_tasks([kept.task])
+        await end_tasks(kept.task)
         metrics.forget_collection(name)
 
     def _remove(self, name: str) -> None:

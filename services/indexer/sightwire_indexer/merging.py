@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from sightwire.ending_tasks import end_tasks
 from sightwire.errors import ConflictError
 from sightwire.segments.index_writer import IndexWriter
 from sightwire.segments.merge_policy import MergePolicy
 from sightwire.segments.merge_task import MergeTask
 from sightwire_indexer import metrics
 from sightwire_indexer.merge_processes import Lane, MergeProcesses
-from sightwire_indexer.tasks import end_tasks
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class Merger:
                         self._running[lane] = task
                         merges.add(asyncio.create_task(self._merge(task, lane, commit)))
         finally:
-            await end_tasks(merges)
+            await end_tasks(*merges)
 
     def _wanted(self) -> list[MergeTask]:
         checkpoint = self._writer.manifest.checkpoint.sequence

@@ -6,19 +6,10 @@ cancelled until they end.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable
-from typing import Any, Final
+from collections.abc import Coroutine
+from typing import Any
 
-_CANCEL_AGAIN_SECONDS: Final = 0.2
-
-
-async def end_tasks(tasks: Iterable["asyncio.Task[Any]"]) -> None:
-    """Cancels tasks and waits until they have ended; their results and errors are the caller's to look at."""
-    pending = {task for task in tasks if not task.done()}
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_SECONDS)
+from sightwire.ending_tasks import end_tasks
 
 
 async def run_with_company(main: Coroutine[Any, Any, object], *company: Coroutine[Any, Any, object]) -> None:
@@ -36,7 +27,7 @@ async def run_with_company(main: Coroutine[Any, Any, object], *company: Coroutin
             if any(_failure(task) is not None for task in finished):
                 break
     finally:
-        await end_tasks(tasks)
+        await end_tasks(*tasks)
     failures = [failure for task in tasks if (failure := _failure(task)) is not None]
     if len(failures) == 1:
         raise failures[0]

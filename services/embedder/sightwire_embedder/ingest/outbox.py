@@ -11,6 +11,7 @@ from sightwire.bus.headers import PROTOBUF, event_headers
 from sightwire.contracts import subjects
 from sightwire.contracts.events import ItemStatus
 from sightwire.contracts.streams import EMBEDDED
+from sightwire.ending_tasks import end_tasks
 from sightwire.errors import TooLargeError, UnavailableError
 from sightwire.telemetry.tracing import links_to, tracer
 from sightwire.v1 import events_pb2
@@ -78,8 +79,7 @@ class Outbox:
         self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks(self._task)
         for entry in self._entries:
             if not entry.stored.done():
                 entry.stored.set_exception(UnavailableError("the embedder is shutting down; the event stays queued"))

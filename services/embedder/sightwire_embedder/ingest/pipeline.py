@@ -14,6 +14,7 @@ from opentelemetry import trace
 
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.events import IngestEvent, ItemState, ItemStatus, Operation
+from sightwire.ending_tasks import end_tasks
 from sightwire.errors import SightwireError
 from sightwire.telemetry.tracing import TRACEPARENT, context_from, traceparent_of, tracer
 from sightwire.v1 import events_pb2
@@ -89,12 +90,9 @@ class IngestPipeline:
         """Finishes what it can in time, and gives the rest back to the bus at once."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._drain_seconds)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(*self._tasks)
         if self._progress_task is not None:
-            self._progress_task.cancel()
-            await asyncio.gather(self._progress_task, return_exceptions=True)
+            await end_tasks(self._progress_task)
         for delivery in list(self._unanswered):
             await self._try_again(delivery, 0.0)
 
