@@ -54,14 +54,17 @@ def asyncapi_document(broker: NatsBroker, *, title: str, description: str) -> by
 
 
 def _with_legal_names(document: dict[str, Any]) -> dict[str, Any]:
-    """FastStream names components as subscribers are titled; AsyncAPI allows letters, digits, `.`, `_` and `-`."""
+    """FastStream names components as subscribers are titled; AsyncAPI allows letters, digits, `.`, `_` and `-`.
+
+    Sorted by name as well: FastStream keeps publishers in a set, whose order differs between runs.
+    """
     for parent, section in (
         (document, "channels"),
         (document, "operations"),
         (document["components"], "messages"),
         (document["components"], "schemas"),
     ):
-        parent[section] = {_legal(name): value for name, value in parent[section].items()}
+        parent[section] = {_legal(name): value for name, value in sorted(parent[section].items())}
     legal: dict[str, Any] = _with_legal_references(document)
     return legal
 
