@@ -166,3 +166,17 @@ async def test_examples_run(platform: RunningPlatform, pictures: Path) -> None:
         exit_status, printed = await run_to_end(sys.executable, str(examples / name), *arguments)
         assert exit_status == 0, printed
         assert "searchable" in printed
+
+
+async def test_warmup_sends_each_query_and_says_which_were_refused(
+    sightwire: CommandLine, tmp_path: Path, unique_name: Callable[..., str]
+) -> None:
+    name = unique_name("warm")
+    await sightwire("collections", "create", name)
+    queries = tmp_path / "queries.txt"
+    queries.write_text("a red car\n\n  a rocket  \n", encoding="utf-8")
+    report = await sightwire.json("warmup", queries, "-c", name)
+    assert (report["sent"], report["refused"]) == (2, 0)
+    assert 0 < report["median_ms"] <= report["slowest_ms"]
+    queries.write_text("a red car\n" + 20_000 * "x", encoding="utf-8")
+    assert '"refused": 1' in await sightwire("warmup", queries, "-c", name, "--json", fails=True)
