@@ -36,6 +36,44 @@ class VectorSource(StrEnum):
     USER = "user"
 
 
+class IndexType(StrEnum):
+    """How the vectors of a field are indexed. Small segments are always searched exactly."""
+
+    #: HNSW for large segments; while items stream in, one that is quicker to build.
+    AUTO = "auto"
+    #: Every vector is compared: exact, and slow for many.
+    FLAT = "flat"
+    HNSW = "hnsw"
+    #: HNSW over one byte a number; the best candidates are compared again with the whole vectors.
+    HNSW_SQ = "hnsw_sq"
+    #: Inverted lists of product-quantised vectors, re-ranked like `hnsw_sq`: for collections larger than memory.
+    IVF_PQ = "ivf_pq"
+
+
+class IndexParameters(BaseModel):
+    """How merged segments index their vectors.
+
+    HNSW is Malkov and Yashunin's (arXiv 1603.09320), product quantisation Jégou, Douze and Schmid's (TPAMI 2011).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: IndexType = IndexType.AUTO
+    m: Annotated[int, Field(ge=4, le=96, description="Links per vector of HNSW")] = 16
+    ef_construction: Annotated[int, Field(ge=16, le=2000, description="Candidates while HNSW is built")] = 128
+    ef_search: Annotated[int, Field(ge=8, le=4096, description="Candidates of a search in HNSW")] = 64
+    lists: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="Inverted lists of IVF; none: by the number of vectors"
+    )
+    probes: Annotated[int, Field(ge=1, le=65_536)] = Field(default=32, description="Inverted lists that a search reads")
+    pq_bytes: Annotated[int, Field(ge=1, le=4096)] | None = Field(
+        default=None, description="Bytes of a product-quantised vector; none: an eighth of the dimension's numbers"
+    )
+    rerank: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=4, description="Quantised candidates per wanted result that are compared again with whole vectors"
+    )
+
+
 class VectorField(BaseModel):
     """A named set of vectors: one per item, or one per object for `object`."""
 
@@ -47,6 +85,7 @@ class VectorField(BaseModel):
         description="Numbers per vector; required for `user`, taken from the model bundle otherwise",
     )
     metric: Metric = Metric.COSINE
+    index: IndexParameters | None = Field(default=None, description="Of this field alone; none: the collection's")
 
     @model_validator(mode="after")
     def _user_fields_have_a_dimension(self) -> Self:
@@ -75,14 +114,28 @@ class MetadataField(BaseModel):
     required: bool = False
 
 
-class IndexParameters(BaseModel):
-    """Parameters of the graph index (HNSW; Malkov and Yashunin, arXiv 1603.09320) that merged segments get."""
+class TextLanguage(StrEnum):
+    """Language whose word endings full-text search ignores; `none` compares words as they are."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    m: Annotated[int, Field(ge=4, le=96)] = 16
-    ef_construction: Annotated[int, Field(ge=16, le=2000)] = 128
-    ef_search: Annotated[int, Field(ge=8, le=4096)] = 64
+    NONE = "none"
+    ARABIC = "arabic"
+    DANISH = "danish"
+    DUTCH = "dutch"
+    ENGLISH = "english"
+    FINNISH = "finnish"
+    FRENCH = "french"
+    GERMAN = "german"
+    GREEK = "greek"
+    HUNGARIAN = "hungarian"
+    ITALIAN = "italian"
+    NORWEGIAN = "norwegian"
+    PORTUGUESE = "portuguese"
+    ROMANIAN = "romanian"
+    RUSSIAN = "russian"
+    SPANISH = "spanish"
+    SWEDISH = "swedish"
+    TAMIL = "tamil"
+    TURKISH = "turkish"
 
 
 def _default_fields() -> dict[str, VectorField]:
@@ -104,6 +157,7 @@ class CollectionSpec(BaseModel):
     #: What happens to metadata keys outside the schema: refused, or stored and returned but not filterable.
     undeclared_metadata: Literal["refuse", "store"] = "store"
     index: IndexParameters = IndexParameters()
+    language: TextLanguage = Field(default=TextLanguage.ENGLISH, description="Of full-text search")
 
     @property
     def embeds(self) -> bool:
@@ -139,6 +193,10 @@ class CollectionRecord(BaseModel):
     def index_prefix(self) -> str:
         """Folder of this incarnation in the blob store."""
         return f"indexes/{self.spec.name}-{self.uid}"
+
+    def index_parameters(self, field: str) -> IndexParameters:
+        """How a vector field is indexed: as it says itself, else as the collection says."""
+        return self.spec.fields[field].index or self.spec.index
 
     def dimension(self, field: str) -> int:
         """Dimension of a vector field; fields are resolved when the record is made."""

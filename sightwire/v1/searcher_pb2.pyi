@@ -31,6 +31,8 @@ class _FusionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fusion.ValueTy
     """By reciprocal rank: for scores that cannot be compared."""
     FUSION_MEAN_SCORE: _Fusion.ValueType  # 1
     """By the weighted mean of the scores in those fields that the item has: for item fields of one space."""
+    FUSION_WEIGHTED_NORMALIZED: _Fusion.ValueType  # 2
+    """By the weighted sum of scores, each ranking's scaled to 0..1 by its best and worst."""
 
 class Fusion(_Fusion, metaclass=_FusionEnumTypeWrapper):
     """How the rankings of several field queries become one."""
@@ -39,6 +41,8 @@ FUSION_RECIPROCAL_RANK: Fusion.ValueType  # 0
 """By reciprocal rank: for scores that cannot be compared."""
 FUSION_MEAN_SCORE: Fusion.ValueType  # 1
 """By the weighted mean of the scores in those fields that the item has: for item fields of one space."""
+FUSION_WEIGHTED_NORMALIZED: Fusion.ValueType  # 2
+"""By the weighted sum of scores, each ranking's scaled to 0..1 by its best and worst."""
 Global___Fusion: _TypeAlias = Fusion  # noqa: Y015
 
 class _Operator:
@@ -106,6 +110,124 @@ class FieldQuery(_message.Message):
 Global___FieldQuery: _TypeAlias = FieldQuery  # noqa: Y015
 
 @_typing.final
+class TextQuery(_message.Message):
+    """Words to find in the items' captions, texts, tags and detected class names, ranked by BM25.
+
+    "red shoe" is a phrase, shoe* a prefix, shoo~1 a word with up to one other letter, -red excludes.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    REQUIRE_ALL_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    HIGHLIGHT_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    require_all: _builtins.bool
+    """Whether all words must occur; one is enough otherwise."""
+    weight: _builtins.float
+    """Weight in the fusion with field queries; 0 means 1."""
+    highlight: _builtins.bool
+    """Answer with excerpts in which the words are marked."""
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Parts of the item to look into: text, tags, classes; none for all."""
+
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        parts: _abc.Iterable[_builtins.str] | None = ...,
+        require_all: _builtins.bool = ...,
+        weight: _builtins.float = ...,
+        highlight: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["highlight", b"highlight", "parts", b"parts", "require_all", b"require_all", "text", b"text", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TextQuery: _TypeAlias = TextQuery  # noqa: Y015
+
+@_typing.final
+class SortKey(_message.Message):
+    """Orders results by a value of the item instead of by score."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    DESCENDING_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """A metadata field (not a list), or one of: _time, _id."""
+    descending: _builtins.bool
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        descending: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["descending", b"descending", "field", b"field"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SortKey: _TypeAlias = SortKey  # noqa: Y015
+
+@_typing.final
+class GroupBy(_message.Message):
+    """The best `size` hits of each value of a metadata field; `k` then counts groups. Items without a value are one group."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    size: _builtins.int
+    """1..100; 0 means 1."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupBy: _TypeAlias = GroupBy  # noqa: Y015
+
+@_typing.final
+class FacetRequest(_message.Message):
+    """Counts the values of a field over everything that passes the filter (and contains the words, for a text query)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """A metadata field, or one of: _tags, _classes."""
+    limit: _builtins.int
+    """Values, most frequent first, 1..1000; 0 means 10."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FacetRequest: _TypeAlias = FacetRequest  # noqa: Y015
+
+@_typing.final
 class SearchRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -119,6 +241,10 @@ class SearchRequest(_message.Message):
     OMIT_DOCUMENTS_FIELD_NUMBER: _builtins.int
     EF_SEARCH_FIELD_NUMBER: _builtins.int
     FUSION_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    SORT_FIELD_NUMBER: _builtins.int
+    GROUP_BY_FIELD_NUMBER: _builtins.int
+    FACETS_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
     k: _builtins.int
     """Results wanted after `offset`, 1..1000."""
@@ -133,10 +259,22 @@ class SearchRequest(_message.Message):
     fusion: Global___Fusion.ValueType
     @_builtins.property
     def queries(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldQuery]:
-        """More than one is fused as `fusion` says."""
+        """More than one, or one beside `text`, is fused as `fusion` says. None: see `text`, `sort` and `facets`."""
 
     @_builtins.property
     def filter(self) -> Global___Filter: ...
+    @_builtins.property
+    def text(self) -> Global___TextQuery:
+        """Full-text query, alone or beside field queries."""
+
+    @_builtins.property
+    def sort(self) -> _containers.RepeatedCompositeFieldContainer[Global___SortKey]:
+        """Order of the results; empty for falling score. Not together with field queries, whose results are ranked by nearness."""
+
+    @_builtins.property
+    def group_by(self) -> Global___GroupBy: ...
+    @_builtins.property
+    def facets(self) -> _containers.RepeatedCompositeFieldContainer[Global___FacetRequest]: ...
     def __init__(
         self,
         *,
@@ -150,10 +288,14 @@ class SearchRequest(_message.Message):
         omit_documents: _builtins.bool = ...,
         ef_search: _builtins.int = ...,
         fusion: Global___Fusion.ValueType = ...,
+        text: Global___TextQuery | None = ...,
+        sort: _abc.Iterable[Global___SortKey] | None = ...,
+        group_by: Global___GroupBy | None = ...,
+        facets: _abc.Iterable[Global___FacetRequest] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "group_by", b"group_by", "text", b"text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "ef_search", b"ef_search", "explain", b"explain", "filter", b"filter", "fusion", b"fusion", "k", b"k", "manifest_version", b"manifest_version", "offset", b"offset", "omit_documents", b"omit_documents", "queries", b"queries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "ef_search", b"ef_search", "explain", b"explain", "facets", b"facets", "filter", b"filter", "fusion", b"fusion", "group_by", b"group_by", "k", b"k", "manifest_version", b"manifest_version", "offset", b"offset", "omit_documents", b"omit_documents", "queries", b"queries", "sort", b"sort", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -169,6 +311,7 @@ class SearchResponse(_message.Message):
     MORE_FIELD_NUMBER: _builtins.int
     SEARCH_SECONDS_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int
+    FACETS_FIELD_NUMBER: _builtins.int
     manifest_version: _builtins.int
     generation: _builtins.str
     more: _builtins.bool
@@ -178,6 +321,10 @@ class SearchResponse(_message.Message):
     """JSON: plan per segment and field; empty unless `explain`."""
     @_builtins.property
     def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]: ...
+    @_builtins.property
+    def facets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Facet]:
+        """In the order of the request."""
+
     def __init__(
         self,
         *,
@@ -187,14 +334,119 @@ class SearchResponse(_message.Message):
         more: _builtins.bool = ...,
         search_seconds: _builtins.float = ...,
         explanation: _builtins.bytes = ...,
+        facets: _abc.Iterable[Global___Facet] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "generation", b"generation", "hits", b"hits", "manifest_version", b"manifest_version", "more", b"more", "search_seconds", b"search_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "facets", b"facets", "generation", b"generation", "hits", b"hits", "manifest_version", b"manifest_version", "more", b"more", "search_seconds", b"search_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SearchResponse: _TypeAlias = SearchResponse  # noqa: Y015
+
+@_typing.final
+class Facet(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    OTHERS_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    others: _builtins.int
+    """Items with a value that is not among `values`."""
+    missing: _builtins.int
+    """Items without any value."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___FacetValue]: ...
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        values: _abc.Iterable[Global___FacetValue] | None = ...,
+        others: _builtins.int = ...,
+        missing: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "missing", b"missing", "others", b"others", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Facet: _TypeAlias = Facet  # noqa: Y015
+
+@_typing.final
+class FacetValue(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    @_builtins.property
+    def value(self) -> Global___Value: ...
+    def __init__(
+        self,
+        *,
+        value: Global___Value | None = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FacetValue: _TypeAlias = FacetValue  # noqa: Y015
+
+@_typing.final
+class Highlight(_message.Message):
+    """An excerpt of one part of an item; `marked` are the byte ranges of `excerpt` (UTF-8) that a query word matched."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PART_FIELD_NUMBER: _builtins.int
+    EXCERPT_FIELD_NUMBER: _builtins.int
+    MARKED_FIELD_NUMBER: _builtins.int
+    part: _builtins.str
+    excerpt: _builtins.str
+    @_builtins.property
+    def marked(self) -> _containers.RepeatedCompositeFieldContainer[Global___ByteRange]: ...
+    def __init__(
+        self,
+        *,
+        part: _builtins.str = ...,
+        excerpt: _builtins.str = ...,
+        marked: _abc.Iterable[Global___ByteRange] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["excerpt", b"excerpt", "marked", b"marked", "part", b"part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Highlight: _TypeAlias = Highlight  # noqa: Y015
+
+@_typing.final
+class ByteRange(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    start: _builtins.int
+    end: _builtins.int
+    def __init__(
+        self,
+        *,
+        start: _builtins.int = ...,
+        end: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ByteRange: _TypeAlias = ByteRange  # noqa: Y015
 
 @_typing.final
 class Hit(_message.Message):
@@ -205,6 +457,8 @@ class Hit(_message.Message):
     DOCUMENT_FIELD_NUMBER: _builtins.int
     OBJECTS_FIELD_NUMBER: _builtins.int
     FIELD_SCORES_FIELD_NUMBER: _builtins.int
+    HIGHLIGHTS_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     score: _builtins.float
     document: _builtins.bytes
@@ -215,7 +469,17 @@ class Hit(_message.Message):
 
     @_builtins.property
     def field_scores(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldScore]:
-        """Score and 1-based rank per field query, in request order; a rank of 0 means that the field did not find the item."""
+        """Score and 1-based rank per field query, in request order, then of the text query with the field name `_text`; a rank
+        of 0 means that the field did not find the item.
+        """
+
+    @_builtins.property
+    def highlights(self) -> _containers.RepeatedCompositeFieldContainer[Global___Highlight]:
+        """Only for text queries with `highlight`."""
+
+    @_builtins.property
+    def group(self) -> Global___Value:
+        """Value of the group that the hit belongs to; only with `group_by`, absent for the group without a value."""
 
     def __init__(
         self,
@@ -225,10 +489,12 @@ class Hit(_message.Message):
         document: _builtins.bytes = ...,
         objects: _abc.Iterable[Global___MatchedObject] | None = ...,
         field_scores: _abc.Iterable[Global___FieldScore] | None = ...,
+        highlights: _abc.Iterable[Global___Highlight] | None = ...,
+        group: Global___Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["group", b"group"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "field_scores", b"field_scores", "item_id", b"item_id", "objects", b"objects", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "field_scores", b"field_scores", "group", b"group", "highlights", b"highlights", "item_id", b"item_id", "objects", b"objects", "score", b"score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
