@@ -45,11 +45,13 @@ class PlainLoop:
 
     def embed_texts(self, texts: Sequence[str], *, batch_size: int) -> int:
         """Embeds all texts; how many vectors came of them."""
-        vectors: list[Vector] = []
-        for start in range(0, len(texts), batch_size):
-            token_ids = self._tokenizer.tokenize(texts[start : start + batch_size])
-            vectors += _all_good(self._text_encoder.embed(token_ids))
-        return len(vectors)
+        return sum(
+            len(self.text_vectors(texts[start : start + batch_size])) for start in range(0, len(texts), batch_size)
+        )
+
+    def text_vectors(self, texts: Sequence[str]) -> list[Vector]:
+        """One vector a text, made by one call; float32 [dimension]."""
+        return _all_good(self._text_encoder.embed(self._tokenizer.tokenize(texts)))
 
     def analyse_pictures(self, files: Sequence[bytes]) -> int:
         """Decodes, detects, embeds each picture and its objects; how many vectors came of them."""
