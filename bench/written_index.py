@@ -12,6 +12,7 @@ from sightwire.blobs import open_blob_store
 from sightwire.bus.collections import CollectionRegistry
 from sightwire.bus.connection import Bus
 from sightwire.contracts.collections import CollectionRecord, CollectionSpec, Metric, VectorField
+from sightwire.contracts.names import FIRST_GENERATION
 from sightwire.contracts.streams import EMBEDDED
 from sightwire.platform.running_platform import RunningPlatform
 from sightwire.segments.batch import IndexedItem, segment_content
@@ -58,10 +59,9 @@ async def write_index(platform: RunningPlatform, bus: Bus, name: str, vectors: M
         spec=CollectionSpec(name=name, fields={FIELD: field}),
         uid="written",
         created_at=datetime.now(UTC),
-        generation="g1",
     )
     blobs = open_blob_store(str(platform.data.blobs))
-    layout = IndexLayout.live(record)
+    layout = IndexLayout.of(record)
     depot = SegmentDepot(blobs, layout, platform.data.cache / "bench")
     segment_id = new_segment_id()
     await asyncio.to_thread(_write_segment, depot, segment_id, record, vectors)
@@ -72,7 +72,7 @@ async def write_index(platform: RunningPlatform, bus: Bus, name: str, vectors: M
         version=1,
         collection=name,
         collection_uid=record.uid,
-        generation=record.generation,
+        generation=FIRST_GENERATION,
         space=record.space,
         created_at=datetime.now(UTC),
         checkpoint=Checkpoint(sequence=0, stream_created_at=stream.created),
@@ -91,7 +91,7 @@ def _write_segment(depot: SegmentDepot, segment_id: str, record: CollectionRecor
     parameters = GraphParameters(m=record.spec.index.m, ef_construction=record.spec.index.ef_construction)
     write_segment(
         depot.folder(segment_id),
-        SegmentIdentity(segment_id, record.name, record.uid, record.generation),
+        SegmentIdentity(segment_id, record.name, record.uid, FIRST_GENERATION),
         segment_content(items, (), SegmentSchema.from_record(record)),
         graphs=GraphPolicy(parameters, min_rows=1, threads=_BUILD_THREADS),
     )

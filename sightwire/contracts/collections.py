@@ -170,7 +170,7 @@ class CollectionSpec(BaseModel):
 
 
 class CollectionRecord(BaseModel):
-    """A collection as the registry holds it: dimensions resolved, with the incarnation and the live generation."""
+    """A collection as the registry holds it: dimensions resolved, with the incarnation."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -180,8 +180,6 @@ class CollectionRecord(BaseModel):
     created_at: AwareDatetime
     #: Space of the platform's vectors, `external` when all are the user's.
     space: SpaceName = EXTERNAL_SPACE
-    #: Live generation.
-    generation: str
     #: Class names of the bundle's detector, by class id.
     class_names: tuple[str, ...] = ()
 

@@ -18,6 +18,8 @@ ItemId = Annotated[str, StringConstraints(pattern=ITEM_ID_PATTERN)]
 
 #: Space of collections whose vectors all come from the user.
 EXTERNAL_SPACE = "external"
+#: Generation that a collection's index begins with.
+FIRST_GENERATION = "g1"
 
 _KEY_UNSAFE = re.compile(rb"[^A-Za-z0-9_-]")
 

@@ -80,7 +80,7 @@ DEAD_LETTERS = StreamDefinition(
 
 STREAMS: Final = (INGEST, EMBEDDED, INDEX, DEAD_LETTERS)
 
-COLLECTIONS = BucketDefinition("collections", "Collection records: specification, uid, live generation")
+COLLECTIONS = BucketDefinition("collections", "Collection records: specification, uid")
 ITEM_STATUS = BucketDefinition("item_status", "How far each item has come", flush_later=True)
 LEASES = BucketDefinition("leases", "Who owns what, renewed while its owner lives", ttl=10.0, flush_later=True)
 SEARCHERS = BucketDefinition("searchers", "Live searchers and what they have loaded", ttl=10.0, flush_later=True)

@@ -21,7 +21,7 @@ from sightwire.segments.reader import SegmentReader
 
 
 class SegmentDepot:
-    """Segments of one generation.
+    """Segments of one index; generations share them.
 
     Args:
         cache: folder for copies of a remote store's segments; not used with a local store.

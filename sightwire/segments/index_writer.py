@@ -17,6 +17,7 @@ from pyroaring import BitMap
 
 from sightwire.blobs.store import BlobStore
 from sightwire.contracts.collections import CollectionRecord
+from sightwire.contracts.names import FIRST_GENERATION
 from sightwire.errors import CorruptDataError
 from sightwire.segments.batch import segment_content
 from sightwire.segments.deletes import load_deletes, store_deletes
@@ -54,7 +55,7 @@ class IndexWriter:
         manifest: Manifest,
         segments: tuple[_WriterSegment, ...],
     ) -> None:
-        self._layout = IndexLayout.live(record)
+        self._layout = IndexLayout.of(record)
         self._schema = SegmentSchema.from_record(record)
         self._blobs = blobs
         self._depot = depot
@@ -66,7 +67,7 @@ class IndexWriter:
     async def open(
         cls, record: CollectionRecord, blobs: BlobStore, cache: Path, *, new_index_checkpoint: Checkpoint
     ) -> IndexWriter:
-        """Opens a collection's live generation; creates it, as an empty manifest of version 1, when it is new.
+        """Opens a collection's index; creates it, as an empty manifest of version 1, when it is new.
 
         Args:
             cache: folder on this machine for segments of a remote store.
@@ -76,7 +77,7 @@ class IndexWriter:
             ConflictError: another writer created it at the same moment.
             CorruptDataError: the manifest or a segment is damaged.
         """
-        layout = IndexLayout.live(record)
+        layout = IndexLayout.of(record)
         store = ManifestStore(blobs, layout)
         manifest = await store.latest()
         if manifest is None:
@@ -84,7 +85,7 @@ class IndexWriter:
                 version=1,
                 collection=record.name,
                 collection_uid=record.uid,
-                generation=record.generation,
+                generation=FIRST_GENERATION,
                 space=record.space,
                 created_at=datetime.now(UTC),
                 checkpoint=new_index_checkpoint,

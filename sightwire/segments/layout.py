@@ -13,14 +13,14 @@ _MANIFEST_KEY: Final = re.compile(r"/manifests/(\d{20})\.json$")
 
 @dataclass(frozen=True, slots=True)
 class IndexLayout:
-    """Keys of one generation of one incarnation of a collection; `prefix` is its folder."""
+    """Keys of one incarnation of a collection; `prefix` is its folder."""
 
     prefix: str
 
     @classmethod
-    def live(cls, record: CollectionRecord) -> IndexLayout:
-        """Layout of a collection's live generation."""
-        return cls(f"{record.index_prefix}/{record.generation}")
+    def of(cls, record: CollectionRecord) -> IndexLayout:
+        """Layout of a collection's index."""
+        return cls(record.index_prefix)
 
     @property
     def segments_prefix(self) -> str:
@@ -37,6 +37,14 @@ class IndexLayout:
     def deletes_key(self, segment_id: str, deletes_id: str) -> str:
         """A delete bitmap; it has an id of its own, so that two writers never write the same key."""
         return f"{self.deletes_prefix}/{segment_id}/{deletes_id}.roaring"
+
+    @property
+    def generations_prefix(self) -> str:
+        return f"{self.prefix}/generations"
+
+    def generation_key(self, name: str) -> str:
+        """The record of a generation that is not live."""
+        return f"{self.generations_prefix}/{name}.json"
 
     @property
     def manifests_prefix(self) -> str:

@@ -49,7 +49,7 @@ class Checkpoint(_Part):
 
 
 class Manifest(_Part):
-    """One version of an index. Versions of a generation count up from 1."""
+    """One version of an index. Versions count up from 1, whichever generation they say is live."""
 
     format_version: Literal[1] = MANIFEST_FORMAT_VERSION
     version: int = Field(ge=1)

@@ -9,7 +9,7 @@ from sightwire.segments.manifest import Manifest, parse_manifest
 
 
 class ManifestStore:
-    """Manifests of one generation."""
+    """Manifests of one index."""
 
     def __init__(self, blobs: BlobStore, layout: IndexLayout) -> None:
         self._blobs = blobs

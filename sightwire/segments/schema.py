@@ -60,14 +60,14 @@ class VectorColumn:
 
 @dataclass(frozen=True, slots=True)
 class SegmentSchema:
-    """Vector fields and metadata fields of all segments of one generation."""
+    """Vector fields and metadata fields of all segments of a collection."""
 
     vectors: tuple[VectorColumn, ...]
     metadata: Mapping[str, MetadataType]
 
     @classmethod
     def from_record(cls, record: CollectionRecord) -> SegmentSchema:
-        """The schema of a collection's live generation."""
+        """The schema of a collection."""
         return cls(
             vectors=tuple(
                 VectorColumn(

@@ -26,7 +26,7 @@ class IndexContent:
 
 async def read_index(blobs: BlobStore, record: CollectionRecord, cache: Path) -> IndexContent | None:
     """What the index holds, every checksum compared; None before the first manifest. Fails if an item is live twice."""
-    layout = IndexLayout.live(record)
+    layout = IndexLayout.of(record)
     manifest = await ManifestStore(blobs, layout).latest()
     if manifest is None:
         return None

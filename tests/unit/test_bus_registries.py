@@ -29,7 +29,6 @@ def record(name: str, uid: str = "u1") -> CollectionRecord:
         spec=CollectionSpec.model_validate({"name": name, "fields": {"v": {"dimension": 4}}}),
         uid=uid,
         created_at=datetime.now(UTC),
-        generation="g1",
     )
 
 

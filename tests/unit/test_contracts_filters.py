@@ -25,7 +25,6 @@ RECORD = CollectionRecord(
     ),
     uid="u1",
     created_at=datetime.now(UTC),
-    generation="g1",
     class_names=("person", "bicycle", "cat"),
 )
 

@@ -43,7 +43,6 @@ RECORD = CollectionRecord.model_validate(
         "uid": "0",
         "created_at": datetime(2026, 1, 1, tzinfo=UTC),
         "space": "test-1",
-        "generation": "first",
     }
 )
 #: Thousands of small files are flushed; in memory that costs nothing, where the system has such a disk.
@@ -220,7 +219,7 @@ class IndexMachine(RuleBasedStateMachine):
             self.run(
                 collect_garbage(
                     self.blobs,
-                    IndexLayout.live(RECORD),
+                    IndexLayout.of(RECORD),
                     keep_manifests=1,
                     min_age=timedelta(0),
                     in_use=[task.identity.id for task in self.merging],
@@ -244,7 +243,7 @@ class IndexMachine(RuleBasedStateMachine):
 
     async def read(self) -> tuple[int, LiveIndex]:
         """Loads the newest manifest as a searcher does."""
-        layout = IndexLayout.live(RECORD)
+        layout = IndexLayout.of(RECORD)
         manifest = await ManifestStore(self.blobs, layout).latest()
         assert manifest is not None
         depot = SegmentDepot(self.blobs, layout, self.root / "searcher")

@@ -23,7 +23,6 @@ RECORD = CollectionRecord.model_validate(
         "spec": {"name": "photos", "fields": {"image": {"source": "image", "dimension": 8}}},
         "uid": "0",
         "created_at": datetime(2026, 1, 1, tzinfo=UTC),
-        "generation": "g1",
     }
 )
 
@@ -70,7 +69,7 @@ async def test_copies_of_segments_that_were_merged_away_are_removed(tmp_path: Pa
     blobs = BlobStore(MemoryStore(), root=None)
     writer = await open_writer(blobs, tmp_path)
     await commit_and_merge(writer)
-    copies = tmp_path / "indexes/photos-0/g1/segments"
+    copies = tmp_path / "indexes/photos-0/segments"
     assert len(list(copies.iterdir())) == 4
     await writer.remove_copies(in_use=())
     assert {folder.name for folder in copies.iterdir()} == {entry.id for entry in writer.manifest.segments}
@@ -92,7 +91,7 @@ async def test_the_slower_of_two_writers_is_told_and_changes_nothing(tmp_path: P
 async def test_an_index_of_another_incarnation_is_not_written_to(tmp_path: Path) -> None:
     blobs = BlobStore(MemoryStore(), root=None)
     await open_writer(blobs, tmp_path)
-    manifest_key = "indexes/photos-0/g1/manifests/00000000000000000001.json"
+    manifest_key = "indexes/photos-0/manifests/00000000000000000001.json"
     stored = (await blobs.get(manifest_key)).replace(b'"collection_uid":"0"', b'"collection_uid":"1"')
     await blobs.put(manifest_key, stored)
     with pytest.raises(CorruptDataError, match="uid 1"):

@@ -20,7 +20,7 @@ from sightwire.segments.manifest_store import ManifestStore
 from sightwire.segments.writer import write_segment
 from tests.plugin.segments import SCHEMA, identity, item
 
-LAYOUT = IndexLayout("indexes/photos-0/g1")
+LAYOUT = IndexLayout("indexes/photos-0")
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 

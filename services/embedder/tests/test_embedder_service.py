@@ -173,7 +173,6 @@ async def registered(bus: Bus, name: str, **changes: Any) -> CollectionOnTheBus:
         uid=f"uid-of-{name}",
         created_at=datetime.now(UTC),
         space=SPACE,
-        generation="first",
         class_names=COCO,
     ).model_copy(update=changes)
     await CollectionRegistry(bus).create(record)

@@ -9,7 +9,6 @@ from sightwire.contracts.names import EXTERNAL_SPACE
 from sightwire.errors import InvalidInputError
 from sightwire.v1 import embedder_pb2
 
-FIRST_GENERATION: Final = "g1"
 _UID_CHARACTERS: Final = 12
 
 
@@ -29,7 +28,6 @@ def new_record(spec: CollectionSpec, model: embedder_pb2.DescribeModelResponse |
         uid=uuid4().hex[:_UID_CHARACTERS],
         created_at=datetime.now(UTC),
         space=model.space if model is not None else EXTERNAL_SPACE,
-        generation=FIRST_GENERATION,
         class_names=tuple(model.class_names) if model is not None else (),
     )
 

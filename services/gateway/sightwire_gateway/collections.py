@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sightwire.bus.collections import CollectionDirectory, CollectionRegistry
 from sightwire.contracts.collections import CollectionRecord, CollectionSpec
+from sightwire.contracts.names import FIRST_GENERATION
 from sightwire.errors import ConflictError, SightwireError, UnavailableError, UnknownCollectionError
 from sightwire_gateway.backends import EmbedderClient, SearcherClient
 from sightwire_gateway.collection_records import new_record
@@ -99,14 +100,14 @@ class CollectionDesk:
         Raises:
             UnavailableError: the searcher does not answer.
         """
-        answer = public_record(record)
         try:
             described = await self._searcher.describe(record.name)
         except UnknownCollectionError:
             # Registered, but no searcher has loaded it yet: there is nothing in it that could be found.
+            answer = public_record(record, FIRST_GENERATION)
             return {**answer, "items": 0, "segments": 0, "manifest_version": 0, "resident_bytes": 0, "disk_bytes": 0}
         return {
-            **answer,
+            **public_record(record, described.generation),
             "items": described.items,
             "segments": described.segments,
             "manifest_version": described.manifest_version,
@@ -152,13 +153,13 @@ class CollectionDesk:
         self._directory_changed = asyncio.Event()
 
 
-def public_record(record: CollectionRecord) -> dict[str, Any]:
+def public_record(record: CollectionRecord, generation: str) -> dict[str, Any]:
     """A record as answers show it: the specification's members with those that the platform added."""
     return {
         **record.spec.model_dump(mode="json"),
         "uid": record.uid,
         "created_at": record.created_at,
         "space": record.space,
-        "generation": record.generation,
+        "generation": generation,
         "class_names": list(record.class_names),
     }

@@ -23,7 +23,6 @@ def make_record(**spec: Any) -> CollectionRecord:
         uid="uid1",
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
         space="space-1",
-        generation="g1",
         class_names=("person", "cat"),
     )
 

@@ -243,7 +243,7 @@ class CollectionIndexer:
             try:
                 removed = await collect_garbage(
                     self._blobs,
-                    IndexLayout.live(self._record),
+                    IndexLayout.of(self._record),
                     keep_manifests=limits.keep_manifests,
                     min_age=timedelta(seconds=limits.retention_seconds),
                     in_use=self._merger.segments_in_the_making,

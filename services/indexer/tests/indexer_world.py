@@ -44,7 +44,6 @@ def collection_record(name: str, uid: str = "0123456789ab", **spec: Any) -> Coll
             },
             "uid": uid,
             "created_at": datetime.now(UTC),
-            "generation": "g1",
         }
     )
 

@@ -123,7 +123,7 @@ class SearcherService(searcher_pb2_grpc.SearcherServicer):
             return searcher_pb2.DescribeCollectionResponse(
                 collection=snapshot.record.name,
                 uid=snapshot.record.uid,
-                generation=snapshot.record.generation,
+                generation=snapshot.generation,
                 manifest_version=snapshot.version,
                 items=snapshot.items,
                 segments=len(snapshot.segments),

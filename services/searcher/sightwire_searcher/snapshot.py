@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sightwire.contracts.collections import CollectionRecord
+from sightwire.contracts.names import FIRST_GENERATION
 from sightwire.segments.identifiers import hash_ids
 from sightwire.segments.manifest import Manifest
 from sightwire.segments.reader import SegmentReader
@@ -68,9 +69,14 @@ class Snapshot:
         return self.manifest.version if self.manifest is not None else 0
 
     @property
-    def incarnation(self) -> tuple[str, str]:
-        """What versions belong to: they count anew in another incarnation or generation of the collection."""
-        return self.record.uid, self.record.generation
+    def incarnation(self) -> str:
+        """What versions belong to: they count anew in another incarnation of the collection."""
+        return self.record.uid
+
+    @property
+    def generation(self) -> str:
+        """The generation that this version answers from."""
+        return self.manifest.generation if self.manifest is not None else FIRST_GENERATION
 
     @cached_property
     def items(self) -> int:

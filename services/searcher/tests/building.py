@@ -18,6 +18,7 @@ from sightwire.contracts.collections import (
     VectorField,
     VectorSource,
 )
+from sightwire.contracts.names import FIRST_GENERATION
 from sightwire.segments.batch import IndexedItem, IndexedObject, Tombstone, segment_content
 from sightwire.segments.description import GraphParameters
 from sightwire.segments.identifiers import new_segment_id
@@ -34,7 +35,6 @@ def collection_record(
     *,
     fields: Mapping[str, VectorField] | None = None,
     metadata: Mapping[str, MetadataType] | None = None,
-    generation: str = "g1",
 ) -> CollectionRecord:
     """A record as the registry would hold it."""
     spec = CollectionSpec(
@@ -42,9 +42,7 @@ def collection_record(
         fields=dict(fields or {"image": VectorField(source=VectorSource.USER, dimension=8)}),
         metadata={field: MetadataField(type=kind) for field, kind in (metadata or {}).items()},
     )
-    return CollectionRecord(
-        spec=spec, uid=uuid.uuid4().hex[:12], created_at=EPOCH, generation=generation, class_names=CLASS_NAMES
-    )
+    return CollectionRecord(spec=spec, uid=uuid.uuid4().hex[:12], created_at=EPOCH, class_names=CLASS_NAMES)
 
 
 def user_field(dimension: int = 8, metric: Metric = Metric.COSINE) -> VectorField:
@@ -104,7 +102,7 @@ def build_segment(
     parameters = record.spec.index
     write_segment(
         folder / segment_id,
-        SegmentIdentity(segment_id, record.name, record.uid, record.generation),
+        SegmentIdentity(segment_id, record.name, record.uid, FIRST_GENERATION),
         segment_content(items, tombstones, SegmentSchema.from_record(record)),
         graphs=None
         if graph_min_rows is None

@@ -14,6 +14,7 @@ from sightwire.bus.headers import event_headers
 from sightwire.contracts import subjects
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.events import IndexReady
+from sightwire.contracts.names import FIRST_GENERATION
 from sightwire.segments.batch import IndexedItem, segment_content
 from sightwire.segments.deletes import load_deletes, store_deletes
 from sightwire.segments.depot import SegmentDepot
@@ -32,7 +33,7 @@ class IndexWriter:
     def __init__(self, blobs: BlobStore, record: CollectionRecord, work: Path, bus: Bus | None = None) -> None:
         self._blobs = blobs
         self._record = record
-        self._layout = IndexLayout.live(record)
+        self._layout = IndexLayout.of(record)
         self._depot = SegmentDepot(blobs, self._layout, work)
         self._store = ManifestStore(blobs, self._layout)
         self._bus = bus
@@ -74,7 +75,7 @@ class IndexWriter:
             version=version,
             collection=self._record.name,
             collection_uid=self._record.uid,
-            generation=self._record.generation,
+            generation=FIRST_GENERATION,
             space=self._record.space,
             created_at=datetime.now(UTC),
             checkpoint=Checkpoint(sequence=version, stream_created_at=EPOCH),
@@ -92,7 +93,7 @@ class IndexWriter:
         event = IndexReady(
             collection=self._record.name,
             collection_uid=self._record.uid,
-            generation=self._record.generation,
+            generation=FIRST_GENERATION,
             space=self._record.space,
             manifest_version=self.manifest.version,
             items=self.manifest.items,
@@ -117,7 +118,7 @@ class IndexWriter:
         parameters = GraphParameters(m=record.spec.index.m, ef_construction=record.spec.index.ef_construction)
         write_segment(
             self._depot.folder(segment_id),
-            SegmentIdentity(segment_id, record.name, record.uid, record.generation),
+            SegmentIdentity(segment_id, record.name, record.uid, FIRST_GENERATION),
             content,
             graphs=GraphPolicy(parameters, graph_min_rows) if graph_min_rows is not None else None,
         )

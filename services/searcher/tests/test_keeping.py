@@ -11,6 +11,7 @@ from sightwire_searcher.snapshot_board import SnapshotBoard
 
 from services.searcher.tests.building import EPOCH, collection_record
 from sightwire.contracts.collections import CollectionRecord
+from sightwire.contracts.names import FIRST_GENERATION
 from sightwire.errors import ConflictError, UnavailableError
 from sightwire.segments.manifest import Checkpoint, Manifest
 from sightwire.segments.selection import Selection
@@ -23,7 +24,7 @@ def snapshot(version: int, record: CollectionRecord = RECORD) -> Snapshot:
         version=version,
         collection=record.name,
         collection_uid=record.uid,
-        generation=record.generation,
+        generation=FIRST_GENERATION,
         space=record.space,
         created_at=EPOCH,
         checkpoint=Checkpoint(sequence=version, stream_created_at=EPOCH),

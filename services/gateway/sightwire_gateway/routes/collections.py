@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from sightwire.contracts.collections import CollectionSpec
+from sightwire.contracts.names import FIRST_GENERATION
 from sightwire_gateway.answers import json_response
 from sightwire_gateway.collections import public_record
 from sightwire_gateway.documentation import body, json_content
@@ -63,7 +64,7 @@ class CollectionList(BaseModel):
 async def create_collection(request: Request, gateway: GatewayParts) -> Response:
     spec = await gateway.bodies.read_json(request, CollectionSpec)
     record = await gateway.collections.create(spec)
-    return json_response(public_record(record), 201, {"location": f"/v1/collections/{record.name}"})
+    return json_response(public_record(record, FIRST_GENERATION), 201, {"location": f"/v1/collections/{record.name}"})
 
 
 @router.get("", summary="List collections", response_class=Response, responses={200: {"model": CollectionList}})

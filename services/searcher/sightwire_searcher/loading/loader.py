@@ -44,11 +44,11 @@ class SnapshotLoader:
         Raises:
             SightwireError: something cannot be read; `transient` tells whether trying again may help.
         """
-        layout = IndexLayout.live(record)
+        layout = IndexLayout.of(record)
         manifest = await self._manifest(layout, version)
         if manifest is None:
             return Snapshot(record, None, ())
-        if previous is not None and previous.incarnation != (record.uid, record.generation):
+        if previous is not None and previous.incarnation != record.uid:
             previous = None
         if previous is not None and previous.version == manifest.version:
             return Snapshot(record, previous.manifest, previous.segments)
@@ -63,7 +63,7 @@ class SnapshotLoader:
         """Deletes this machine's copies of segments that are not in `snapshot`; those in use stay mapped regardless."""
         if self._blobs.root is not None:
             return
-        layout = IndexLayout.live(snapshot.record)
+        layout = IndexLayout.of(snapshot.record)
         used = {view.reader.id for view in snapshot.segments}
         await asyncio.to_thread(_remove_folders_except, self._cache / layout.segments_prefix, used)
 

@@ -26,7 +26,7 @@ class ReloadRequest:
 
     def joined_with(self, newer: "ReloadRequest") -> "ReloadRequest":
         """One request that satisfies both: the newest version, and all their traces."""
-        if newer.record.uid != self.record.uid or newer.record.generation != self.record.generation:
+        if newer.record.uid != self.record.uid:
             return newer
         newest = self if (self.version or 0) > (newer.version or 0) else newer
         wants_latest = self.version is None or newer.version is None

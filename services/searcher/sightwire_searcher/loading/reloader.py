@@ -72,7 +72,7 @@ class Reloader:
     def index_ready(self, event: IndexReady) -> None:
         """A manifest was committed. Of a collection that is not known yet, the directory will tell soon."""
         record = self._records.get(event.collection)
-        if record is None or (record.uid, record.generation) != (event.collection_uid, event.generation):
+        if record is None or record.uid != event.collection_uid:
             logger.debug("ignored an event of another incarnation", extra={"collection": event.collection})
             return
         self._request(ReloadRequest.for_event(record, event))
@@ -190,8 +190,7 @@ class Reloader:
 
 def _has(snapshot: Snapshot, request: ReloadRequest) -> bool:
     """Whether a snapshot contains what the request asks for."""
-    wanted = (request.record.uid, request.record.generation)
-    return snapshot.incarnation == wanted and snapshot.version >= (request.version or 0)
+    return snapshot.incarnation == request.record.uid and snapshot.version >= (request.version or 0)
 
 
 def _observe(snapshot: Snapshot, request: ReloadRequest) -> None:

@@ -48,7 +48,7 @@ class SearchEngine:
             InvalidInputError: it searches with an item that has no vector.
         """
         started = time.perf_counter()
-        explanation = Explanation(snapshot.version, snapshot.record.generation) if query.explain else None
+        explanation = Explanation(snapshot.version, snapshot.generation) if query.explain else None
         vectors = query_matrices(snapshot, query.targets)
         ends = step_ends(query.k, query.offset)
         steps = [self._ranking(snapshot, query, vectors, end, explanation) for end in ends]
@@ -122,7 +122,7 @@ class SearchEngine:
         documents = _documents(snapshot, page) if query.with_documents else [b""] * len(page)
         response = searcher_pb2.SearchResponse(
             manifest_version=snapshot.version,
-            generation=snapshot.record.generation,
+            generation=snapshot.generation,
             more=len(ranking.items) > query.offset + query.k or not ranking.complete,
         )
         for item, document in zip(page, documents, strict=True):
