@@ -16,11 +16,11 @@ from sightwire_searcher.search.facets import checked_facet, count_values
 from sightwire_searcher.search.fusion import FusedItem, FusedRanking
 from sightwire_searcher.search.grouping import checked_group, find_groups, metadata_values
 from sightwire_searcher.search.matching import matching_items
-from sightwire_searcher.search.query import CheckedFilter
+from sightwire_searcher.search.query import CheckedFilter, SortTarget
 from sightwire_searcher.search.rankings import Found
 from sightwire_searcher.search.requests import checked_filter
 from sightwire_searcher.search.selections import Selections
-from sightwire_searcher.search.sorting import SortTarget, checked_sort_key, sort_items
+from sightwire_searcher.search.sorting import checked_sort_key, sort_items
 from sightwire_searcher.selection_cache import SelectionCache
 from sightwire_searcher.snapshot import SegmentView, Snapshot
 

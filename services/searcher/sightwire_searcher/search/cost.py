@@ -14,9 +14,10 @@ _MAX_RESULTS: Final = 100
 
 def estimated_products(snapshot: Snapshot, selections: Selections, query: Query) -> int | None:
     """Multiplications that the distances of a query take; None if that is not known beforehand, or not all it takes."""
+    if query.batch_key is None:
+        return None
     target = query.targets[0]
-    is_plain = query.batch_key is not None and not target.per_object and query.k <= _MAX_RESULTS
-    if not is_plain:
+    if target.per_object or query.k > _MAX_RESULTS:
         return None
     distances = 0
     for view in snapshot.segments:

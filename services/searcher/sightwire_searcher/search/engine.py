@@ -8,15 +8,19 @@ import numpy as np
 from sightwire.segments.vectors import Matrix
 from sightwire.v1 import searcher_pb2
 from sightwire_searcher.search.explanation import Explanation, FieldReport
+from sightwire_searcher.search.facets import count_values
 from sightwire_searcher.search.field_rankings import FieldSearch, rank_field
 from sightwire_searcher.search.fusion import FusedItem, FusedRanking, fuse, fusion_depth
 from sightwire_searcher.search.matched_objects import ObjectMatcher
+from sightwire_searcher.search.matching import matching_items
 from sightwire_searcher.search.mean_scores import fuse_by_mean_score
-from sightwire_searcher.search.paging import joined, step_ends
 from sightwire_searcher.search.query import Query
 from sightwire_searcher.search.rankings import Ranking
+from sightwire_searcher.search.result_page import ResultPage, find_page, page_of
 from sightwire_searcher.search.selections import Selections
+from sightwire_searcher.search.sorting import sort_items
 from sightwire_searcher.search.stored_vectors import query_matrices
+from sightwire_searcher.search.values import value_message
 from sightwire_searcher.snapshot import Snapshot
 
 
@@ -36,7 +40,7 @@ class SearchEngine:
         matrix = np.concatenate([vector for vector in vectors if vector is not None])
         rankings = self._rank(snapshot, first, 0, matrix, first.k)
         return [
-            self._respond(snapshot, query, [vector], fuse([ranking], [1.0]), started)
+            self._respond(snapshot, query, [vector], page_of(fuse([ranking], [1.0]), query), started)
             for query, vector, ranking in zip(queries, vectors, rankings, strict=True)
         ]
 
@@ -50,12 +54,21 @@ class SearchEngine:
         started = time.perf_counter()
         explanation = Explanation(snapshot.version, snapshot.generation) if query.explain else None
         vectors = query_matrices(snapshot, query.targets)
-        ends = step_ends(query.k, query.offset)
-        steps = [self._ranking(snapshot, query, vectors, end, explanation) for end in ends]
-        ranking = FusedRanking(joined(steps, ends), steps[-1].complete)
+        order = query.order
+        matching = matching_items(snapshot, self._selections, query.filter) if order or query.facets else []
+
+        def rank(depth: int) -> FusedRanking:
+            if order is not None:
+                return sort_items(matching, order, depth)
+            return self._ranking(snapshot, query, vectors, depth, explanation)
+
+        page = find_page(snapshot, query, rank)
         if explanation is not None:
             explanation.seconds["search"] = time.perf_counter() - started
-        response = self._respond(snapshot, query, vectors, ranking, started)
+        response = self._respond(snapshot, query, vectors, page, started)
+        if query.facets:
+            response.facets.extend(count_values(matching, facet, snapshot.record) for facet in query.facets)
+            response.search_seconds = time.perf_counter() - started
         if explanation is not None:
             explanation.seconds["total"] = response.search_seconds
             response.explanation = explanation.as_json()
@@ -109,24 +122,26 @@ class SearchEngine:
         snapshot: Snapshot,
         query: Query,
         vectors: Sequence[Matrix | None],
-        ranking: FusedRanking,
+        page: ResultPage,
         started: float,
     ) -> searcher_pb2.SearchResponse:
-        page = ranking.items[query.offset : query.offset + query.k]
         matchers = [
             ObjectMatcher(snapshot, target.field, vector, query.filter)
             if target.per_object and vector is not None
             else None
             for target, vector in zip(query.targets, vectors, strict=True)
         ]
-        documents = _documents(snapshot, page) if query.with_documents else [b""] * len(page)
+        documents = _documents(snapshot, page.items) if query.with_documents else [b""] * len(page.items)
         response = searcher_pb2.SearchResponse(
             manifest_version=snapshot.version,
             generation=snapshot.generation,
-            more=len(ranking.items) > query.offset + query.k or not ranking.complete,
+            more=page.more,
         )
-        for item, document in zip(page, documents, strict=True):
+        for item, document in zip(page.items, documents, strict=True):
             _fill_hit(response.hits.add(), query, item, document, matchers)
+        for hit, value in zip(response.hits, page.group_values, strict=False):
+            if value is not None:
+                hit.group.CopyFrom(value_message(value))
         response.search_seconds = time.perf_counter() - started
         return response
 

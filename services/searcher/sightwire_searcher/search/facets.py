@@ -17,6 +17,7 @@ from sightwire.contracts.collections import CollectionRecord, MetadataType
 from sightwire.errors import InvalidInputError
 from sightwire.v1 import searcher_pb2
 from sightwire_searcher.search.matching import MatchingItems
+from sightwire_searcher.search.query import FacetTarget
 from sightwire_searcher.search.values import value_message
 
 TAGS: Final = "_tags"
@@ -27,14 +28,6 @@ MAX_FACETS: Final = 16
 _COUNTED_TYPES: Final = frozenset(
     {MetadataType.STRING, MetadataType.INTEGER, MetadataType.BOOLEAN, MetadataType.STRING_LIST}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class FacetTarget:
-    """A field whose `limit` most frequent values are wanted."""
-
-    field: str
-    limit: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from sightwire.errors import InvalidInputError
 from sightwire.v1 import searcher_pb2
 from sightwire_searcher.search.fusion import FusedItem, FusedRanking
 from sightwire_searcher.search.paging import joined
+from sightwire_searcher.search.query import GroupTarget
 from sightwire_searcher.search.rankings import Found
 from sightwire_searcher.snapshot import Snapshot
 
@@ -20,14 +21,6 @@ _WIDENING: Final = 4
 
 #: Values of a metadata field for items of the snapshot, None where an item has none.
 ValuesOf = Callable[[Sequence[Found]], list[object]]
-
-
-@dataclass(frozen=True, slots=True)
-class GroupTarget:
-    """A metadata field, and how many hits each of its values shows."""
-
-    field: str
-    size: int
 
 
 class Group(NamedTuple):

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Final
 
 from sightwire.segments.vectors import Matrix
 from sightwire.v1 import searcher_pb2
@@ -27,6 +28,38 @@ class FieldTarget:
     item_id: str
 
 
+#: What results can be ordered by beside metadata.
+TIME: Final = "_time"
+ID: Final = "_id"
+
+
+@dataclass(frozen=True, slots=True)
+class SortTarget:
+    """A field to order by. Items without a value come last, whatever the direction."""
+
+    field: str
+    descending: bool = False
+
+
+_NEWEST_FIRST: Final = (SortTarget(TIME, descending=True),)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTarget:
+    """A metadata field, and how many hits each of its values shows."""
+
+    field: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class FacetTarget:
+    """A field whose `limit` most frequent values are wanted."""
+
+    field: str
+    limit: int
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What a search request asks for, checked against the snapshot that will answer."""
@@ -40,13 +73,22 @@ class Query:
     with_documents: bool
     #: Whether scores of several fields are averaged; their ranks are fused otherwise.
     by_mean_score: bool = False
+    sort: tuple[SortTarget, ...] = ()
+    group: GroupTarget | None = None
+    facets: tuple[FacetTarget, ...] = ()
+
+    @property
+    def order(self) -> tuple[SortTarget, ...] | None:
+        """What results are ordered by; None for falling score."""
+        is_ranked = bool(self.targets) and not self.sort
+        return None if is_ranked else self.sort or _NEWEST_FIRST
 
     @property
     def batch_key(self) -> Hashable | None:
         """Queries of one snapshot with the same key differ in their vector only; None for those that run alone."""
-        target = self.targets[0]
-        runs_alone = len(self.targets) > 1 or target.vector is None or self.offset > 0 or self.explain
-        if runs_alone:
+        runs_alone = len(self.targets) != 1 or self.offset > 0 or self.explain or self.group is not None
+        if runs_alone or self.facets or self.targets[0].vector is None:
             return None
+        target = self.targets[0]
         filter_key = self.filter.key if self.filter is not None else b""
         return target.field, filter_key, self.k, self.ef_search, self.with_documents

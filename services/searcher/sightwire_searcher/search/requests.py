@@ -10,7 +10,10 @@ from sightwire.errors import ConflictError, InvalidInputError, InvalidVectorErro
 from sightwire.segments.vectors import Matrix, query_vectors
 from sightwire.v1 import searcher_pb2
 from sightwire_searcher.filters.checking import check_filter
+from sightwire_searcher.search.facets import MAX_FACETS, checked_facet
+from sightwire_searcher.search.grouping import checked_group
 from sightwire_searcher.search.query import CheckedFilter, FieldTarget, Query
+from sightwire_searcher.search.sorting import MAX_KEYS, checked_sort_key
 
 MAX_K: Final = 1000
 #: How far paging reaches: `offset` + `k`.
@@ -37,8 +40,7 @@ def checked_query(request: searcher_pb2.SearchRequest, record: CollectionRecord)
         )
     if request.ef_search > MAX_EF_SEARCH:
         raise InvalidInputError(f"'ef_search' expects up to {MAX_EF_SEARCH}, got {request.ef_search}")
-    if not 1 <= len(request.queries) <= MAX_FIELD_QUERIES:
-        raise InvalidInputError(f"a search needs 1 to {MAX_FIELD_QUERIES} field queries, got {len(request.queries)}")
+    _check_combination(request)
     by_mean_score = request.fusion == searcher_pb2.FUSION_MEAN_SCORE
     if by_mean_score:
         _check_comparable(request, record)
@@ -51,7 +53,26 @@ def checked_query(request: searcher_pb2.SearchRequest, record: CollectionRecord)
         explain=request.explain,
         with_documents=not request.omit_documents,
         by_mean_score=by_mean_score,
+        sort=tuple(checked_sort_key(key, record) for key in request.sort),
+        group=checked_group(request.group_by, record, k=request.k) if request.HasField("group_by") else None,
+        facets=tuple(checked_facet(facet, record) for facet in request.facets),
     )
+
+
+def _check_combination(request: searcher_pb2.SearchRequest) -> None:
+    """Refuses requests whose parts do not go together."""
+    if len(request.queries) > MAX_FIELD_QUERIES:
+        raise InvalidInputError(f"a search has up to {MAX_FIELD_QUERIES} field queries, got {len(request.queries)}")
+    if not (request.queries or request.sort or request.facets):
+        raise InvalidInputError("a search needs field queries, 'sort' or 'facets', got none of them")
+    if request.queries and request.sort:
+        raise InvalidInputError(
+            "the results of field queries are ranked by nearness: leave 'sort' out, or search by words and filters"
+        )
+    if len(request.sort) > MAX_KEYS:
+        raise InvalidInputError(f"results are sorted by up to {MAX_KEYS} fields, got {len(request.sort)}")
+    if len(request.facets) > MAX_FACETS:
+        raise InvalidInputError(f"a search counts up to {MAX_FACETS} facets, got {len(request.facets)}")
 
 
 def _check_comparable(request: searcher_pb2.SearchRequest, record: CollectionRecord) -> None:

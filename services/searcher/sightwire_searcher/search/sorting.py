@@ -5,7 +5,6 @@ ties are partitioned by the next key, and what is left of all segments is sorted
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -20,25 +19,14 @@ from sightwire.segments.reader import SegmentReader
 from sightwire.v1 import searcher_pb2
 from sightwire_searcher.search.fusion import FusedItem, FusedRanking
 from sightwire_searcher.search.matching import MatchingItems
+from sightwire_searcher.search.query import ID, TIME, SortTarget
 from sightwire_searcher.search.rankings import Found
 
-TIME: Final = "_time"
-ID: Final = "_id"
 MAX_KEYS: Final = 8
 
 Rows = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class SortTarget:
-    """A field to order by. Items without a value come last, whatever the direction."""
-
-    field: str
-    descending: bool = False
-
-
-#: Of results that nothing else orders: the newest first.
-DEFAULT_ORDER: Final = (SortTarget(TIME, descending=True),)
 _BY_ID: Final = SortTarget(ID)
 
 
