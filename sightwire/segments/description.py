@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sightwire.contracts.collections import MetadataType, Metric
+from sightwire.contracts.collections import MetadataType, Metric, TextLanguage
 from sightwire.errors import CorruptDataError
 from sightwire.segments.schema import SegmentSchema, VectorColumn
 
@@ -75,6 +75,10 @@ class SegmentDescription(_Part):
     min_time: datetime | None
     max_time: datetime | None
     metadata: dict[str, MetadataType]
+    #: How the words of the items were told apart.
+    language: TextLanguage = TextLanguage.ENGLISH
+    #: Files of the text index, none if there are no words; see `text.layout`.
+    text_files: tuple[str, ...] = ()
     fields: tuple[FieldDescription, ...]
     files: tuple[FileDescription, ...]
 
@@ -86,6 +90,7 @@ class SegmentDescription(_Part):
                 VectorColumn(field.name, field.dimension, field.metric, field.per_object) for field in self.fields
             ),
             metadata=self.metadata,
+            language=self.language,
         )
 
     @property

@@ -24,6 +24,7 @@ from sightwire.segments.id_lookup import IdLookup
 from sightwire.segments.mapped_table import ByteValues, map_table, numbers
 from sightwire.segments.schema import METADATA_PREFIX, OBJECTS_SCHEMA, TOMBSTONES_SCHEMA, SegmentSchema
 from sightwire.segments.selection import Selection
+from sightwire.segments.text.text_index import TextIndex
 from sightwire.segments.vector_index import SearchHits, VectorIndex
 from sightwire.segments.vectors import Matrix
 
@@ -114,6 +115,18 @@ class SegmentReader:
     def metadata(self, field: str) -> pa.Array[Any]:
         """Column of a metadata field, typed by the schema, null where an item has no value."""
         return self.items[METADATA_PREFIX + field]
+
+    @cached_property
+    def text(self) -> TextIndex | None:
+        """Full-text index of the items; None for a segment without words.
+
+        Raises:
+            CorruptDataError: it cannot be opened.
+        """
+        description = self.description
+        if not description.text_files:
+            return None
+        return TextIndex.open(self.folder, description.text_files, description.language, description.rows)
 
     def find_ids(self, ids: Sequence[str], hashes: npt.NDArray[np.uint64] | None = None) -> npt.NDArray[np.int64]:
         """Item rows of ids, deleted or not, -1 where the segment does not have the id; int64 [ids].

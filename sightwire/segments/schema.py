@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from sightwire.contracts.collections import CollectionRecord, MetadataType, Metric, VectorSource
+from sightwire.contracts.collections import CollectionRecord, MetadataType, Metric, TextLanguage, VectorSource
 
 #: Metadata columns are prefixed, so that a user's field name never meets a column of ours.
 METADATA_PREFIX: Final = "metadata."
@@ -60,10 +60,11 @@ class VectorColumn:
 
 @dataclass(frozen=True, slots=True)
 class SegmentSchema:
-    """Vector fields and metadata fields of all segments of a collection."""
+    """Vector fields, metadata fields and language of all segments of a collection."""
 
     vectors: tuple[VectorColumn, ...]
     metadata: Mapping[str, MetadataType]
+    language: TextLanguage = TextLanguage.ENGLISH
 
     @classmethod
     def from_record(cls, record: CollectionRecord) -> SegmentSchema:
@@ -79,6 +80,7 @@ class SegmentSchema:
                 for name, field in record.spec.fields.items()
             ),
             metadata={name: field.type for name, field in record.spec.metadata.items()},
+            language=record.spec.language,
         )
 
     def vector(self, field: str) -> VectorColumn:

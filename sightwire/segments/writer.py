@@ -24,6 +24,7 @@ from sightwire.segments.description import (
 from sightwire.segments.graph import build_graph
 from sightwire.segments.mapped_table import write_table
 from sightwire.segments.schema import VectorColumn
+from sightwire.segments.text.building import write_text_index
 from sightwire.segments.vector_file import map_vectors, write_vectors
 
 
@@ -72,7 +73,8 @@ def write_segment(
             _write_field(temporary, column, content.fields[column.name], _target_count(content, column), graphs)
             for column in content.schema.vectors
         )
-        description = _describe(identity, content, fields, temporary)
+        text_files = write_text_index(temporary, content.items, content.objects, content.schema.language)
+        description = _describe(identity, content, fields, text_files, temporary)
         (temporary / DESCRIPTION_FILE).write_text(description.model_dump_json(indent=1))
     return description
 
@@ -118,7 +120,11 @@ def _write_field(
 
 
 def _describe(
-    identity: SegmentIdentity, content: SegmentContent, fields: tuple[FieldDescription, ...], folder: Path
+    identity: SegmentIdentity,
+    content: SegmentContent,
+    fields: tuple[FieldDescription, ...],
+    text_files: tuple[str, ...],
+    folder: Path,
 ) -> SegmentDescription:
     versions = pa.chunked_array([*content.items["version"].chunks, *content.tombstones["version"].chunks], pa.int64())
     version_range: Any = pc.min_max(versions).as_py()
@@ -137,6 +143,8 @@ def _describe(
         min_time=time_range["min"],
         max_time=time_range["max"],
         metadata=dict(content.schema.metadata),
+        language=content.schema.language,
+        text_files=text_files,
         fields=fields,
         files=tuple(describe_file(path) for path in sorted(folder.iterdir())),
     )
