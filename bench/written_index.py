@@ -6,12 +6,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 
 from sightwire.blobs import open_blob_store
 from sightwire.bus.collections import CollectionRegistry
 from sightwire.bus.connection import Bus
-from sightwire.contracts.collections import CollectionRecord, CollectionSpec, Metric, VectorField
+from sightwire.contracts.collections import (
+    CollectionRecord,
+    CollectionSpec,
+    MetadataField,
+    MetadataType,
+    Metric,
+    VectorField,
+)
 from sightwire.contracts.names import FIRST_GENERATION
 from sightwire.contracts.streams import EMBEDDED
 from sightwire.platform.running_platform import RunningPlatform
@@ -30,6 +38,8 @@ from sightwire.segments.vectors import Matrix
 from sightwire.segments.writer import GraphPolicy, SegmentIdentity, write_segment
 
 FIELD = "embedding"
+#: Metadata field to filter by.
+BUCKET = "bucket"
 _BUILD_THREADS = 2
 
 
@@ -52,11 +62,18 @@ def clustered_vectors(count: int, dimension: int, *, clusters: int, seed: int) -
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
 
 
-async def write_index(platform: RunningPlatform, bus: Bus, name: str, vectors: Matrix) -> WrittenIndex:
-    """Writes the index of a new collection of unit vectors, and then registers the collection."""
+async def write_index(
+    platform: RunningPlatform, bus: Bus, name: str, vectors: Matrix, *, buckets: npt.NDArray[np.int64] | None = None
+) -> WrittenIndex:
+    """Writes the index of a new collection of unit vectors, and then registers the collection.
+
+    Ids are the row numbers of `vectors`; `buckets` (int64, one per vector) become the metadata field `BUCKET`.
+    """
     field = VectorField(dimension=vectors.shape[1], metric=Metric.COSINE)
     record = CollectionRecord(
-        spec=CollectionSpec(name=name, fields={FIELD: field}),
+        spec=CollectionSpec(
+            name=name, fields={FIELD: field}, metadata={BUCKET: MetadataField(type=MetadataType.INTEGER)}
+        ),
         uid="written",
         created_at=datetime.now(UTC),
     )
@@ -64,7 +81,7 @@ async def write_index(platform: RunningPlatform, bus: Bus, name: str, vectors: M
     layout = IndexLayout.of(record)
     depot = SegmentDepot(blobs, layout, platform.data.cache / "bench")
     segment_id = new_segment_id()
-    await asyncio.to_thread(_write_segment, depot, segment_id, record, vectors)
+    await asyncio.to_thread(_write_segment, depot, segment_id, record, vectors, buckets)
     entry = await depot.publish(segment_id)
     stream = await bus.jetstream.stream_info(EMBEDDED.name)
     assert stream.created is not None, "the server tells when a stream was created"
@@ -86,8 +103,17 @@ async def write_index(platform: RunningPlatform, bus: Bus, name: str, vectors: M
     return WrittenIndex(record, segment, graph, vectors_in_place)
 
 
-def _write_segment(depot: SegmentDepot, segment_id: str, record: CollectionRecord, vectors: Matrix) -> None:
-    items = [_item(number, vector) for number, vector in enumerate(vectors)]
+def _write_segment(
+    depot: SegmentDepot,
+    segment_id: str,
+    record: CollectionRecord,
+    vectors: Matrix,
+    buckets: npt.NDArray[np.int64] | None,
+) -> None:
+    numbers = buckets.tolist() if buckets is not None else [0] * len(vectors)
+    items = [
+        _item(number, vector, bucket) for number, (vector, bucket) in enumerate(zip(vectors, numbers, strict=True))
+    ]
     parameters = GraphParameters(m=record.spec.index.m, ef_construction=record.spec.index.ef_construction)
     write_segment(
         depot.folder(segment_id),
@@ -97,23 +123,24 @@ def _write_segment(depot: SegmentDepot, segment_id: str, record: CollectionRecor
     )
 
 
-def _item(number: int, vector: Matrix) -> IndexedItem:
+def _item(number: int, vector: Matrix, bucket: int) -> IndexedItem:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     tags = ["even"] if number % 2 == 0 else ["odd"]
     document = {
-        "id": f"item-{number}",
+        "id": str(number),
         "version": number + 1,
         "time": moment.isoformat(),
         "tags": tags,
-        "metadata": {"number": number, "shop": f"shop {number % 100}"},
+        "metadata": {BUCKET: bucket, "shop": f"shop {number % 100}"},
         "text": f"The {number}th of many items, with a description of about the length that captions have",
     }
     return IndexedItem(
-        id=f"item-{number}",
+        id=str(number),
         version=number + 1,
         time=int(moment.timestamp()) * 1_000_000,
         document=orjson.dumps(document),
         tags=tags,
+        metadata={BUCKET: bucket},
         vectors={FIELD: vector.tobytes()},
     )
 
