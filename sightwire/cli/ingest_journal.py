@@ -26,17 +26,18 @@ class IngestJournal:
         self._prefix = f"{incarnation} "
         path.parent.mkdir(parents=True, exist_ok=True)
         self._accepted = self._read()
-        self._file = path.open("a", encoding="ascii", buffering=1)
+        self._file = path.open("a", encoding="ascii")
         if not self._ends_with_newline():
             self._file.write("\n")
 
     def __contains__(self, fingerprint: str) -> bool:
         return fingerprint in self._accepted
 
-    def add(self, fingerprint: str) -> None:
-        """Note that the platform accepted a record."""
-        self._accepted.add(fingerprint)
-        self._file.write(f"{self._prefix}{fingerprint}\n")
+    def add(self, *fingerprints: str) -> None:
+        """Note that the platform accepted records; the file has them when this returns."""
+        self._accepted.update(fingerprints)
+        self._file.write("".join(f"{self._prefix}{fingerprint}\n" for fingerprint in fingerprints))
+        self._file.flush()
 
     def forget(self) -> None:
         """Begin anew."""

@@ -3,14 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from sightwire.cli.ingest_journal import IngestJournal
 from sightwire.cli.ingest_sources import Record, UnreadableRecord
 from sightwire.client import ApiError, AsyncSightwire, ConnectionFailedError, Picture
 
-# Texts and references are small: one request carries many. Pictures travel one by one.
-_BATCH_ITEMS = 100
-_BATCH_BYTES = 4 * 1024 * 1024
+# Texts, vectors and references are small: one request carries many. Pictures travel one by one.
+_BATCH_ITEMS = 512
+_BATCH_BYTES = 1024 * 1024
+#: Records that are read before the event loop hears of the first.
+_READ_AHEAD = 64
 _ATTEMPTS = 8
 _LONGEST_PAUSE_SECONDS = 15.0
 
@@ -63,25 +66,22 @@ class IngestSender:
         """What one request carries: a single picture, or a batch of small records."""
         batch: list[Record] = []
         batch_bytes = 0
-        while True:
-            record = await asyncio.to_thread(next, records, None)
-            if record is None:
-                break
+        async for record in _read_in_thread(records):
             if isinstance(record, UnreadableRecord):
                 self._note_failure(record.origin, record.reason)
             elif record.fingerprint in self._journal:
                 self.report.skipped += 1
-                self._on_progress(self.report)
             elif record.picture is not None:
                 yield [record]
             else:
                 batch.append(record)
-                batch_bytes += len(repr(record.item))
+                batch_bytes += record.size
                 if len(batch) >= _BATCH_ITEMS or batch_bytes >= _BATCH_BYTES:
                     yield batch
                     batch, batch_bytes = [], 0
         if batch:
             yield batch
+        self._on_progress(self.report)
 
     async def _work(self, parcels: "asyncio.Queue[list[Record] | None]") -> None:
         while (parcel := await parcels.get()) is not None:
@@ -111,23 +111,29 @@ class IngestSender:
         data = await asyncio.to_thread(record.picture.read_bytes)
         members = {name: value for name, value in record.item.items() if name != "image"}
         await self._sightwire.items.put(self._collection, image=Picture(data, record.picture.name), **members)
-        self._note_acceptance(record)
+        self._note_acceptances([record])
 
     async def _send_batch(self, parcel: Sequence[Record]) -> None:
         result = await self._sightwire.items.put_many(self._collection, [record.item for record in parcel])
-        for accepted in result.accepted:
-            self._note_acceptance(parcel[accepted.index])
+        self._note_acceptances([parcel[accepted.index] for accepted in result.accepted])
         for failed in result.failed:
             self._note_failure(parcel[failed.index].origin, failed.reason)
 
-    def _note_acceptance(self, record: Record) -> None:
-        self._journal.add(record.fingerprint)
-        self.report.accepted.append(record.id)
+    def _note_acceptances(self, records: Sequence[Record]) -> None:
+        self._journal.add(*(record.fingerprint for record in records))
+        self.report.accepted += [record.id for record in records]
         self._on_progress(self.report)
 
     def _note_failure(self, origin: str, reason: str) -> None:
         self.report.failed.append((origin, reason))
         self._on_progress(self.report)
+
+
+async def _read_in_thread(records: Iterator[Record | UnreadableRecord]) -> AsyncIterator[Record | UnreadableRecord]:
+    """The records, some at a time: a change of threads costs more than reading one of them."""
+    while some := await asyncio.to_thread(lambda: list(islice(records, _READ_AHEAD))):
+        for record in some:
+            yield record
 
 
 async def wait_until_final(

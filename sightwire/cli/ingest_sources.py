@@ -11,13 +11,18 @@ from typing import Any
 
 import orjson
 
-from sightwire.errors import InvalidInputError, SightwireError
+from sightwire.cli.ingest_arrays import ArrayTable
+from sightwire.cli.ingest_parquet import ParquetTable
+from sightwire.cli.ingest_vectors import TableCheck, VectorFields, check_record_vectors
+from sightwire.errors import InvalidInputError, InvalidVectorError
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
 _ITEM_MEMBERS = frozenset({"id", "text", "tags", "metadata", "time", "image", "vectors"})
 _MAX_ID_CHARACTERS = 256
 _READ_BYTES = 1024 * 1024
+_JSON_LINES = frozenset({".jsonl", ".ndjson"})
+_NO_VECTORS = VectorFields()
 _TAG_SEPARATORS = re.compile(r"[,;|]")
 
 
@@ -43,6 +48,8 @@ class Record:
     item: dict[str, Any]
     picture: Path | None
     fingerprint: str
+    #: Bytes of the item as JSON.
+    size: int = 0
 
     @property
     def id(self) -> str:
@@ -64,14 +71,53 @@ def count_records(source: str) -> int | None:
         return 1
     if path.is_dir():
         return sum(1 for _ in _pictures_below(path))
-    if path.suffix.lower() in {".jsonl", ".ndjson"}:
+    if path.suffix.lower() in _JSON_LINES:
         with path.open("rb") as file:
             return sum(1 for line in file if line.strip())
+    if path.suffix.lower() == ".parquet":
+        try:
+            return len(ParquetTable(path, _NO_VECTORS))
+        except InvalidInputError:
+            return None  # reading it says what is wrong
     return None
 
 
-def read_records(source: str, columns: Columns, tags: tuple[str, ...]) -> Iterator[Record | UnreadableRecord]:
+def check_table(source: str, columns: Columns, fields: VectorFields, check: TableCheck) -> None:
+    """Notes ids and vectors of a table that cannot be accepted; other sources have none.
+
+    Raises:
+        InvalidInputError: the table cannot be read, or has too many problems.
+    """
+    path = Path(source)
+    if path.suffix.lower() == ".parquet" and path.is_file():
+        ParquetTable(path, fields).check(check, columns.id)
+    elif path.suffix.lower() in _JSON_LINES and path.is_file():
+        for place, row in _json_lines(path):
+            # What is no item at all is reported later, and its neighbours sent.
+            if isinstance(row, UnreadableRecord) or "vectors" not in row:
+                continue
+            if columns.id in row:
+                check.see_id(place, row[columns.id])
+            try:
+                check_record_vectors(place, row["vectors"], fields)
+            except InvalidVectorError as error:
+                check.note(error.detail)
+
+
+def read_array_records(
+    table: ArrayTable, columns: Columns, tags: tuple[str, ...]
+) -> Iterator[Record | UnreadableRecord]:
+    """The records of .npy files and of what came with them."""
+    for place, row in table.rows():
+        yield _row_record(place, row, Path(), columns, tags)
+
+
+def read_records(
+    source: str, columns: Columns, tags: tuple[str, ...], fields: VectorFields = _NO_VECTORS
+) -> Iterator[Record | UnreadableRecord]:
     """The records of one source: an http(s) URL, a picture, a folder of pictures, or a table.
+
+    `fields` are those of the collection that take vectors; a table's vectors become base64 of float32.
 
     Raises InvalidInputError when the source as a whole cannot be read.
     """
@@ -84,7 +130,7 @@ def read_records(source: str, columns: Columns, tags: tuple[str, ...]) -> Iterat
     elif not path.exists():
         raise InvalidInputError(f"{source} does not exist; expected a file, a folder or an http(s) URL")
     elif path.suffix.lower() in TABLE_SUFFIXES:
-        for number, row in enumerate(_rows(path), start=1):
+        for number, row in enumerate(_rows(path, fields), start=1):
             yield _row_record(f"{source}, row {number}", row, path.parent, columns, tags)
     elif path.suffix.lower() in PICTURE_SUFFIXES:
         yield _picture_record(path, path.name, tags)
@@ -109,12 +155,13 @@ def _picture_record(path: Path, name: str, tags: tuple[str, ...]) -> Record | Un
     return _record(str(path), {"id": _shortened(name)}, path, tags)
 
 
-def _rows(path: Path) -> Iterator[Mapping[str, Any] | UnreadableRecord]:
+def _rows(path: Path, fields: VectorFields) -> Iterator[Mapping[str, Any] | UnreadableRecord]:
     suffix = path.suffix.lower()
-    if suffix in {".jsonl", ".ndjson"}:
-        yield from _json_lines(path)
+    if suffix in _JSON_LINES:
+        for place, row in _json_lines(path):
+            yield _with_encoded_vectors(place, row, fields)
     elif suffix == ".parquet":
-        yield from _parquet_rows(path)
+        yield from ParquetTable(path, fields).rows()
     else:
         try:
             with path.open(encoding="utf-8-sig", newline="") as file:
@@ -123,30 +170,31 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any] | UnreadableRecord]:
             raise InvalidInputError(f"{path} is not UTF-8 text with {suffix[1:]} rows: {error}") from error
 
 
-def _json_lines(path: Path) -> Iterator[Mapping[str, Any] | UnreadableRecord]:
+def _json_lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any] | UnreadableRecord]]:
+    """Place and object of each line that is not blank."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
+            place = f"{path}, line {number}"
             try:
                 row = orjson.loads(line)
             except orjson.JSONDecodeError as error:
-                yield UnreadableRecord(f"{path}, line {number}", f"not JSON: {error}")
+                yield place, UnreadableRecord(place, f"not JSON: {error}")
                 continue
-            yield row if isinstance(row, dict) else UnreadableRecord(f"{path}, line {number}", "not a JSON object")
+            yield place, row if isinstance(row, dict) else UnreadableRecord(place, "not a JSON object")
 
 
-def _parquet_rows(path: Path) -> Iterator[Mapping[str, Any]]:
+def _with_encoded_vectors(
+    place: str, row: Mapping[str, Any] | UnreadableRecord, fields: VectorFields
+) -> Mapping[str, Any] | UnreadableRecord:
+    """The row with its vectors as base64; without fields for them, the platform says what is wrong."""
+    if isinstance(row, UnreadableRecord) or not fields.dimensions or not row.get("vectors"):
+        return row
     try:
-        import pyarrow.parquet as parquet
-    except ImportError:
-        raise SightwireError("reading Parquet needs the Python package pyarrow; install sightwire[segments]") from None
-    try:
-        with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=1024):
-                yield from batch.to_pylist()
-    except (OSError, ValueError) as error:
-        raise InvalidInputError(f"{path} cannot be read as Parquet: {error}") from error
+        return {**row, "vectors": check_record_vectors(place, row["vectors"], fields)}
+    except InvalidVectorError as error:
+        return UnreadableRecord(place, error.detail.removeprefix(f"{place}: "))
 
 
 def _row_record(
@@ -203,7 +251,8 @@ def _record(
     item = {**item, "tags": list(all_tags)}
     if not all_tags:
         del item["tags"]
-    digest = hashlib.sha256(orjson.dumps(item, option=orjson.OPT_SORT_KEYS))
+    document = orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
+    digest = hashlib.sha256(document)
     if picture is not None:
         try:
             with picture.open("rb") as file:
@@ -213,7 +262,7 @@ def _record(
             return UnreadableRecord(origin, f"the picture cannot be read: {error}")
     fingerprint = digest.hexdigest()
     # An item without an id gets one from its content, so that a second run does not make a second item.
-    return Record(origin, {"id": fingerprint[:32], **item}, picture, fingerprint)
+    return Record(origin, {"id": fingerprint[:32], **item}, picture, fingerprint, len(document))
 
 
 def _shortened(name: str) -> str:

@@ -216,7 +216,15 @@ class Items:
         )
 
     async def put_many(self, collection: str, items: Sequence[Mapping[str, Any]]) -> BatchResult:
-        """Put up to 1,000 items (see `sightwire.client.calls.item_body`), each accepted or refused on its own."""
+        """Put many items (see `sightwire.client.calls.item_body`), each accepted or refused on its own.
+
+        `vectors` may hold NumPy arrays as well; a mebibyte of vectors or so makes a good batch.
+
+        Example::
+
+            rows = [{"id": str(n), "vectors": {"embedding": vector}} for n, vector in enumerate(matrix)]
+            await sightwire.items.put_many("papers", rows)
+        """
         return await self._send(calls.put_items(collection, items))
 
     async def upload(self, collection: str, picture: Picture | Path) -> UploadedPicture:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, Union
 from urllib.parse import quote
 
 import orjson
@@ -23,11 +23,15 @@ from sightwire.client.models import (
     UploadedPicture,
 )
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 Result = TypeVar("Result")
 #: A file's path, a file's bytes, or an http(s) URL that the platform fetches.
 PictureSource = Path | bytes | str
-#: A vector of the user's own: numbers, or little-endian float32 bytes.
-VectorSource = Sequence[float] | bytes
+#: A vector of the user's own: numbers, a NumPy array, or little-endian float32 bytes.
+VectorSource: TypeAlias = Union[Sequence[float], bytes, "NDArray[np.floating[Any]]"]
 
 _WAIT_MARGIN_SECONDS = 10.0
 
@@ -49,6 +53,8 @@ class Call(Generic[Result]):
     read: Callable[[bytes], Result]
     params: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
+    #: JSON documents, a line each, instead of one `body`.
+    lines: Sequence[bytes] = ()
     picture: Picture | Path | None = None
     body_part: str = ""
     #: Whether sending it twice does the same as sending it once, so that it may be tried again.
@@ -58,6 +64,8 @@ class Call(Generic[Result]):
 
     def content(self, picture: Picture | None) -> dict[str, Any]:
         """The arguments that carry the body in httpx's `request`; `picture` holds the bytes when there are any."""
+        if self.lines:
+            return {"content": b"\n".join(self.lines), "headers": {"content-type": "application/x-ndjson"}}
         if picture is None:
             if self.body is None:
                 return {}
@@ -122,7 +130,7 @@ def put_items(collection: str, items: Sequence[Mapping[str, Any]]) -> Call[Batch
         "POST",
         f"/v1/collections/{_segment(collection)}/items:batch",
         _reader(BatchResult.model_validate),
-        body={"items": [dict(item) for item in items]},
+        lines=[orjson.dumps(_batch_item(item)) for item in items],
         repeatable=all("id" in item for item in items),
     )
 
@@ -258,9 +266,22 @@ def _picture_or_member(image: PictureSource | Picture | None) -> tuple[Picture |
     return Path(image), None
 
 
+def _batch_item(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    vectors = item.get("vectors")
+    if not vectors:
+        return item
+    members = {
+        name: vector if isinstance(vector, str | list) else _vector_member(vector) for name, vector in vectors.items()
+    }
+    return {**item, "vectors": members}
+
+
 def _vector_member(vector: VectorSource) -> list[float] | str:
     if isinstance(vector, bytes):
         return base64.b64encode(vector).decode()
+    if not isinstance(vector, Sequence):
+        # An array of NumPy, which a client needs not have installed.
+        return base64.b64encode(vector.astype("<f4").tobytes()).decode()
     return [float(number) for number in vector]
 
 

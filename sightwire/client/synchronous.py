@@ -215,7 +215,15 @@ class Items:
         )
 
     def put_many(self, collection: str, items: Sequence[Mapping[str, Any]]) -> BatchResult:
-        """Put up to 1,000 items (see `sightwire.client.calls.item_body`), each accepted or refused on its own."""
+        """Put many items (see `sightwire.client.calls.item_body`), each accepted or refused on its own.
+
+        `vectors` may hold NumPy arrays as well; a mebibyte of vectors or so makes a good batch.
+
+        Example::
+
+            rows = [{"id": str(n), "vectors": {"embedding": vector}} for n, vector in enumerate(matrix)]
+            sightwire.items.put_many("papers", rows)
+        """
         return self._send(calls.put_items(collection, items))
 
     def upload(self, collection: str, picture: Picture | Path) -> UploadedPicture:

@@ -72,8 +72,15 @@ def test_picture_and_item_travel_as_two_parts() -> None:
 
 def test_vectors_as_bytes_become_base64_and_numbers_stay_numbers() -> None:
     vector = np.array([1.0, 0.5], np.float32)
-    body = calls.item_body(vectors={"a": vector.tobytes(), "b": vector})  # type: ignore[dict-item]
-    assert body["vectors"] == {"a": "AACAPwAAAD8=", "b": [1.0, 0.5]}
+    body = calls.item_body(vectors={"a": vector.tobytes(), "b": vector, "c": [1, 0.5]})
+    assert body["vectors"] == {"a": "AACAPwAAAD8=", "b": "AACAPwAAAD8=", "c": [1.0, 0.5]}
+
+
+def test_batches_are_lines_of_json() -> None:
+    items = [{"id": "a", "vectors": {"own": np.array([1.0, 0.5])}}, {"id": "b", "text": "words"}]
+    content = calls.put_items("demo", items).content(None)
+    assert content["headers"] == {"content-type": "application/x-ndjson"}
+    assert content["content"] == b'{"id":"a","vectors":{"own":"AACAPwAAAD8="}}\n{"id":"b","text":"words"}'
 
 
 def test_ids_that_look_like_paths_stay_one_segment() -> None:
