@@ -1,6 +1,7 @@
 """An index of any size without ingesting it: written with the segments library, as a merge would have left it."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -25,8 +26,6 @@ from sightwire.contracts.streams import EMBEDDED
 from sightwire.platform.running_platform import RunningPlatform
 from sightwire.segments.batch import IndexedItem, segment_content
 from sightwire.segments.depot import SegmentDepot
-from sightwire.segments.description import GraphParameters
-from sightwire.segments.graph import open_graph
 from sightwire.segments.identifiers import new_segment_id
 from sightwire.segments.layout import IndexLayout
 from sightwire.segments.manifest import Checkpoint, Manifest
@@ -34,8 +33,10 @@ from sightwire.segments.manifest_store import ManifestStore
 from sightwire.segments.reader import SegmentReader
 from sightwire.segments.schema import SegmentSchema
 from sightwire.segments.vector_file import MappedVectors, map_vectors
+from sightwire.segments.vector_indexes.hnsw import open_graph
+from sightwire.segments.vector_indexes.policy import IndexPolicy
 from sightwire.segments.vectors import Matrix
-from sightwire.segments.writer import GraphPolicy, SegmentIdentity, write_segment
+from sightwire.segments.writer import SegmentIdentity, write_segment
 
 FIELD = "embedding"
 #: Metadata field to filter by.
@@ -63,11 +64,18 @@ def clustered_vectors(count: int, dimension: int, *, clusters: int, seed: int) -
 
 
 async def write_index(
-    platform: RunningPlatform, bus: Bus, name: str, vectors: Matrix, *, buckets: npt.NDArray[np.int64] | None = None
+    platform: RunningPlatform,
+    bus: Bus,
+    name: str,
+    vectors: Matrix,
+    *,
+    buckets: npt.NDArray[np.int64] | None = None,
+    texts: Sequence[str] | None = None,
 ) -> WrittenIndex:
     """Writes the index of a new collection of unit vectors, and then registers the collection.
 
-    Ids are the row numbers of `vectors`; `buckets` (int64, one per vector) become the metadata field `BUCKET`.
+    Ids are the row numbers of `vectors`; `buckets` (int64, one per vector) become the metadata field `BUCKET`. Without
+    `texts` there is nothing for full-text search but two tags.
     """
     field = VectorField(dimension=vectors.shape[1], metric=Metric.COSINE)
     record = CollectionRecord(
@@ -81,7 +89,7 @@ async def write_index(
     layout = IndexLayout.of(record)
     depot = SegmentDepot(blobs, layout, platform.data.cache / "bench")
     segment_id = new_segment_id()
-    await asyncio.to_thread(_write_segment, depot, segment_id, record, vectors, buckets)
+    await asyncio.to_thread(_write_segment, depot, segment_id, record, _items(vectors, buckets, texts))
     entry = await depot.publish(segment_id)
     stream = await bus.jetstream.stream_info(EMBEDDED.name)
     assert stream.created is not None, "the server tells when a stream was created"
@@ -104,26 +112,24 @@ async def write_index(
 
 
 def _write_segment(
-    depot: SegmentDepot,
-    segment_id: str,
-    record: CollectionRecord,
-    vectors: Matrix,
-    buckets: npt.NDArray[np.int64] | None,
+    depot: SegmentDepot, segment_id: str, record: CollectionRecord, items: Sequence[IndexedItem]
 ) -> None:
-    numbers = buckets.tolist() if buckets is not None else [0] * len(vectors)
-    items = [
-        _item(number, vector, bucket) for number, (vector, bucket) in enumerate(zip(vectors, numbers, strict=True))
-    ]
-    parameters = GraphParameters(m=record.spec.index.m, ef_construction=record.spec.index.ef_construction)
     write_segment(
         depot.folder(segment_id),
         SegmentIdentity(segment_id, record.name, record.uid, FIRST_GENERATION),
         segment_content(items, (), SegmentSchema.from_record(record)),
-        graphs=GraphPolicy(parameters, min_rows=1, threads=_BUILD_THREADS),
+        indexes=IndexPolicy.of(record, min_rows=1, threads=_BUILD_THREADS),
     )
 
 
-def _item(number: int, vector: Matrix, bucket: int) -> IndexedItem:
+def _items(vectors: Matrix, buckets: npt.NDArray[np.int64] | None, texts: Sequence[str] | None) -> list[IndexedItem]:
+    bucket_of_each = buckets.tolist() if buckets is not None else [0] * len(vectors)
+    text_of_each = texts if texts is not None else [None] * len(vectors)
+    rows = zip(vectors, bucket_of_each, text_of_each, strict=True)
+    return [_item(number, vector, bucket, text) for number, (vector, bucket, text) in enumerate(rows)]
+
+
+def _item(number: int, vector: Matrix, bucket: int, text: str | None) -> IndexedItem:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     tags = ["even"] if number % 2 == 0 else ["odd"]
     document = {
@@ -132,13 +138,14 @@ def _item(number: int, vector: Matrix, bucket: int) -> IndexedItem:
         "time": moment.isoformat(),
         "tags": tags,
         "metadata": {BUCKET: bucket, "shop": f"shop {number % 100}"},
-        "text": f"The {number}th of many items, with a description of about the length that captions have",
+        "text": text or f"The {number}th of many items, with a description of about the length that captions have",
     }
     return IndexedItem(
         id=str(number),
         version=number + 1,
         time=int(moment.timestamp()) * 1_000_000,
         document=orjson.dumps(document),
+        text=text,
         tags=tags,
         metadata={BUCKET: bucket},
         vectors={FIELD: vector.tobytes()},
@@ -148,6 +155,6 @@ def _item(number: int, vector: Matrix, bucket: int) -> IndexedItem:
 def _plain_graph(segment: SegmentReader) -> tuple[MappedVectors, Any]:
     field = segment.fields[FIELD].description
     assert field.vectors_file is not None, "every item has a vector"
-    assert field.graph_file is not None, "the segment is written with a graph"
+    assert field.index is not None, "the segment is written with a graph"
     vectors = map_vectors(segment.folder / field.vectors_file, field.rows, field.dimension, field.metric)
-    return vectors, open_graph(segment.folder / field.graph_file, vectors)
+    return vectors, open_graph(segment.folder / field.index.file, vectors)
