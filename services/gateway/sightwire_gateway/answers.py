@@ -1,12 +1,16 @@
 """Answers as bytes: JSON by orjson, without a round through models."""
 
+from datetime import UTC
 from typing import Any
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sightwire.v1 import searcher_pb2
 from sightwire_gateway.documents import public_item
+from sightwire_gateway.highlights import highlighted
+from sightwire_gateway.search_requests import SearchRequest
 from sightwire_gateway.searching import SearchOutcome
 
 _SCORE_DIGITS = 6
@@ -25,10 +29,11 @@ def base_url_of(request: Request, public_url: str | None) -> str:
 
 
 def search_answer(
-    outcome: SearchOutcome, *, base_url: str, collection: str, explain: bool, took_seconds: float
+    outcome: SearchOutcome, *, base_url: str, collection: str, wanted: SearchRequest, took_seconds: float
 ) -> bytes:
     """The body of a native search's answer."""
     response = outcome.response
+    explain = wanted.explain
     show_objects = any(hit.objects for hit in response.hits)
     hits: list[dict[str, Any]] = []
     for found in response.hits:
@@ -44,6 +49,10 @@ def search_answer(
                 field.field: {"score": round(field.score, _SCORE_DIGITS), "rank": field.rank}
                 for field in found.field_scores
             }
+        if wanted.group_by is not None:
+            hit["group"] = plain_value(found.group)
+        if found.highlights:
+            hit["highlights"] = [highlighted(highlight) for highlight in found.highlights]
         hits.append(hit)
     answer: dict[str, Any] = {
         "hits": hits,
@@ -52,6 +61,8 @@ def search_answer(
     }
     if outcome.next_cursor is not None:
         answer["next_cursor"] = outcome.next_cursor
+    if response.facets:
+        answer["facets"] = {facet.field: _facet(facet) for facet in response.facets}
     if explain:
         answer["explain"] = {
             "fields": outcome.fields,
@@ -60,6 +71,22 @@ def search_answer(
             "plan": orjson.Fragment(response.explanation or b"null"),
         }
     return orjson.dumps(answer)
+
+
+def plain_value(value: searcher_pb2.Value) -> str | int | float | bool | None:
+    """A metadata value as JSON has it: times in RFC 3339, None for no value."""
+    kind = value.WhichOneof("kind")
+    if kind is None:
+        return None
+    if kind == "datetime_value":
+        return value.datetime_value.ToDatetime(UTC).isoformat()
+    plain: str | int | float | bool = getattr(value, kind)
+    return plain
+
+
+def _facet(facet: searcher_pb2.Facet) -> dict[str, Any]:
+    values = [{"value": plain_value(entry.value), "count": entry.count} for entry in facet.values]
+    return {"values": values, "others": facet.others, "missing": facet.missing}
 
 
 def matched_object(matched: Any) -> dict[str, Any]:

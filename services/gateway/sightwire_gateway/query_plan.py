@@ -1,17 +1,28 @@
 """Decides which fields a query searches, and what has to be embedded for it; pure functions."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import islice
 
 from sightwire.contracts.collections import CollectionRecord, Metric, VectorSource
 from sightwire.contracts.events import vector_bytes
 from sightwire.contracts.filters import filter_to_proto, parse_filter
 from sightwire.errors import InvalidInputError, InvalidVectorError
 from sightwire.v1 import searcher_pb2
-from sightwire_gateway.search_requests import Fusion, Query, SearchRequest, Target, VectorQuery
+from sightwire_gateway.query_checks import check_combination, check_query_text, check_weights
+from sightwire_gateway.search_requests import FullTextQuery, Fusion, Query, SearchRequest, Target, VectorQuery
 
 #: Sources whose vectors the bundle makes in one space, one per item.
 _ONE_SPACE = frozenset({VectorSource.IMAGE, VectorSource.TEXT})
+#: What full-text search counts as a word, and how many it takes.
+_WORD = re.compile(r"[^\W_]{1,60}")
+_MAX_PLAIN_WORDS = 64
+_FUSIONS = {
+    Fusion.MEAN: searcher_pb2.FUSION_MEAN_SCORE,
+    Fusion.RRF: searcher_pb2.FUSION_RECIPROCAL_RANK,
+    Fusion.WEIGHTED: searcher_pb2.FUSION_WEIGHTED_NORMALIZED,
+}
 
 
 class Embedding(StrEnum):
@@ -32,6 +43,8 @@ class QueryPlan:
     vector: bytes | None = None
     #: Stored item whose vectors are the query.
     item_id: str | None = None
+    #: Words to search for, alone or beside the fields.
+    words: searcher_pb2.TextQuery | None = None
 
 
 def plan_query(record: CollectionRecord, request: SearchRequest, *, has_upload: bool, max_characters: int) -> QueryPlan:
@@ -47,13 +60,18 @@ def plan_query(record: CollectionRecord, request: SearchRequest, *, has_upload: 
         InvalidInputError: a query that is blank or too long, or fields that do not fit it.
         InvalidVectorError: a vector that does not fit its field.
     """
+    kinds = request.query.given() + ["image"] * has_upload
+    check_combination(request, kinds)
+    words = plan_words(request, max_characters=max_characters)
+    if not kinds:
+        return QueryPlan((), Embedding.NOTHING, words=words)
+    plan = _plan_vectors(record, request, max_characters=max_characters)
+    check_weights(request, plan.fields)
+    return replace(plan, words=words)
+
+
+def _plan_vectors(record: CollectionRecord, request: SearchRequest, *, max_characters: int) -> QueryPlan:
     query = request.query
-    kinds = query.given() + ["image"] * has_upload
-    if len(kinds) != 1:
-        raise InvalidInputError(
-            "a query is exactly one of 'text', 'image' (perhaps uploaded), 'vector' and 'item', "
-            f"got {' and '.join(kinds) or 'none of them'}"
-        )
     if query.vector is not None:
         return _plan_vector(record, request, query.vector)
     fields = (
@@ -69,16 +87,36 @@ def plan_query(record: CollectionRecord, request: SearchRequest, *, has_upload: 
     return QueryPlan(fields, Embedding.TEXT)
 
 
-def check_query_text(text: str, *, max_characters: int) -> None:
-    """Refuses texts that mean nothing or are too long.
+def plan_words(request: SearchRequest, *, max_characters: int) -> searcher_pb2.TextQuery | None:
+    """The full-text query, None without one; that of a hybrid search are the words of the query's text, if it has any.
 
     Raises:
-        InvalidInputError: blank, or longer than `max_characters`.
+        InvalidInputError: blank or too long.
     """
-    if not text.strip():
-        raise InvalidInputError("the query text is blank; say what to search for")
-    if len(text) > max_characters:
-        raise InvalidInputError(f"a query text may have {max_characters} characters, got {len(text)}")
+    full_text = request.full_text
+    if full_text is None and not request.hybrid:
+        return None
+    full_text = full_text or FullTextQuery()
+    if request.hybrid:
+        text = _plain_words(request.query.text or "")
+        if not text:
+            return None
+    else:
+        text = full_text.query or ""
+        check_query_text(text, max_characters=max_characters)
+    return searcher_pb2.TextQuery(
+        text=text,
+        parts=full_text.parts or [],
+        require_all=full_text.require_all,
+        weight=full_text.weight or 0.0,
+        highlight=full_text.highlight,
+    )
+
+
+def _plain_words(text: str) -> str:
+    """The first words of a text that was not written for full-text search: what is syntax there means nothing here."""
+    words = islice((match[0] for match in _WORD.finditer(text)), _MAX_PLAIN_WORDS)
+    return " ".join(words)
 
 
 def plan_filter(record: CollectionRecord, document: object | None) -> searcher_pb2.Filter | None:
@@ -90,15 +128,17 @@ def plan_filter(record: CollectionRecord, document: object | None) -> searcher_p
     return filter_to_proto(parse_filter(document), record) if document is not None else None
 
 
-def chosen_fusion(
-    record: CollectionRecord, request: SearchRequest, fields: tuple[str, ...]
-) -> searcher_pb2.Fusion.ValueType:
-    """How the fields' rankings become one: as asked, or by mean score where the fields' scores mean the same."""
+def chosen_fusion(record: CollectionRecord, request: SearchRequest, plan: QueryPlan) -> searcher_pb2.Fusion.ValueType:
+    """How rankings become one: as asked, or by mean score where the fields' scores mean the same.
+
+    Scores of words and of vectors never do; those are scaled.
+    """
     if request.fusion is not None:
-        by_mean = request.fusion is Fusion.MEAN
-    else:
-        specs = [record.spec.fields[field] for field in fields]
-        by_mean = all(spec.source in _ONE_SPACE and spec.metric is Metric.COSINE for spec in specs)
+        return _FUSIONS[request.fusion]
+    if plan.words is not None:
+        return searcher_pb2.FUSION_WEIGHTED_NORMALIZED
+    specs = [record.spec.fields[field] for field in plan.fields]
+    by_mean = all(spec.source in _ONE_SPACE and spec.metric is Metric.COSINE for spec in specs)
     return searcher_pb2.FUSION_MEAN_SCORE if by_mean else searcher_pb2.FUSION_RECIPROCAL_RANK
 
 

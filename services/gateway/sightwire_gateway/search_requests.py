@@ -1,4 +1,4 @@
-"""What callers send to search and get back: models of bodies and answers."""
+"""What callers send to search: models of bodies. Answers are in `search_answers`."""
 
 from enum import StrEnum
 from typing import Annotated, Any, Self
@@ -9,6 +9,8 @@ from sightwire.contracts.names import FieldName, ItemId
 from sightwire_gateway.item_requests import ImageRequest
 
 MAX_K = 1000
+
+Weight = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
 
 
 class VectorQuery(BaseModel):
@@ -54,6 +56,72 @@ class Fusion(StrEnum):
     MEAN = "mean"
     #: Reciprocal rank fusion.
     RRF = "rrf"
+    #: Weighted sum of scores, each ranking's scaled to 0..1.
+    WEIGHTED = "weighted"
+
+
+class TextPart(StrEnum):
+    """Where full-text search looks."""
+
+    TEXT = "text"
+    TAGS = "tags"
+    CLASSES = "classes"
+
+
+class FullTextQuery(BaseModel):
+    """Words to find. `"red shoe"` is a phrase, `shoe*` a prefix, `shoo~1` forgives a letter, `-red` excludes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    query: str | None = Field(default=None, description="Required, but for `hybrid`, which takes the query's text")
+    parts: list[TextPart] | None = Field(default=None, min_length=1, description="None: all of them")
+    require_all: bool = Field(default=False, description="Whether all words must occur; one is enough otherwise")
+    weight: Weight | None = Field(default=None, description="Beside a query's vectors; none: 1")
+    highlight: bool = Field(default=False, description="Answer with excerpts in which the words are marked")
+
+
+class SortKey(BaseModel):
+    """A field to order results by. Short form: the field's name, with `-` before it for falling values."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    field: str = Field(min_length=1, description="A metadata field, `_time` or `_id`")
+    descending: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_short_form(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return {"field": value.removeprefix("-"), "descending": value.startswith("-")}
+
+
+class GroupBy(BaseModel):
+    """The best hits of each value of a metadata field; `k` then counts groups. Short form: the field's name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    field: FieldName
+    size: Annotated[int, Field(ge=1, le=100, description="Hits a group")] = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_short_form(cls, value: object) -> object:
+        return {"field": value} if isinstance(value, str) else value
+
+
+class FacetRequest(BaseModel):
+    """A field whose values are counted over everything that passes the filter. Short form: the field's name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    field: str = Field(min_length=1, description="A metadata field, `_tags` or `_classes`")
+    limit: Annotated[int, Field(ge=1, le=1000, description="Values, most frequent first")] = 10
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_short_form(cls, value: object) -> object:
+        return {"field": value} if isinstance(value, str) else value
 
 
 class SearchRequest(BaseModel):
@@ -77,52 +145,32 @@ class SearchRequest(BaseModel):
         max_length=16,
         description="Vector fields to search; none: those that fit the query",
     )
+    full_text: FullTextQuery | None = Field(
+        default=None, description="Ranks by words (BM25), alone or together with the query's vectors"
+    )
+    hybrid: bool = Field(default=False, description="Searches the query's text both by vectors and by words")
     fusion: Fusion | None = Field(
         default=None,
-        description="How several fields become one ranking; none: `mean` where scores can be compared, else `rrf`",
+        description="How several rankings become one; none: `weighted` with full text, "
+        "else `mean` where scores can be compared, else `rrf`",
+    )
+    weights: dict[FieldName, Weight] | None = Field(
+        default=None, description="Of vector fields in the fusion, 1 where not given; words have `full_text.weight`"
     )
     target: Target = Target.ITEMS
     filter: dict[str, Any] | None = Field(default=None, description="See the schema `Filter`")
-    k: Annotated[int, Field(ge=1, le=MAX_K)] = 10
+    sort: list[SortKey] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=8,
+        description="Orders what passes the filter and has the words; not together with `query`",
+        json_schema_extra={"examples": [["-price", {"field": "_time", "descending": True}]]},
+    )
+    group_by: GroupBy | None = None
+    facets: list[FacetRequest] | None = Field(default=None, min_length=1, max_length=16)
+    k: Annotated[int, Field(ge=1, le=MAX_K, description="Hits, or groups with `group_by`")] = 10
     cursor: str | None = Field(default=None, max_length=1000, description="`next_cursor` of the page before")
     explain: bool = False
     ef_search: Annotated[int, Field(ge=8, le=4096)] | None = Field(
         default=None, description="Effort of graph indexes; none: the collection's"
     )
-
-
-class ItemAnswer(BaseModel):
-    """An item as it is stored, with addresses of its picture."""
-
-    id: str
-    version: int
-    time: str
-    tags: list[str]
-    metadata: dict[str, Any]
-    text: str | None = None
-    image: dict[str, Any] | None = None
-    objects: list[dict[str, Any]] | None = None
-    image_url: str | None = None
-    thumbnail_url: str | None = None
-
-
-class HitAnswer(BaseModel):
-    """A found item."""
-
-    id: str
-    score: float = Field(description="Higher is closer; a similarity, or with `rrf` the fused rank score")
-    item: ItemAnswer
-    objects: list[dict[str, Any]] | None = Field(default=None, description="Objects that matched, best first")
-    explain: dict[str, Any] | None = Field(
-        default=None, description="Score and rank in each field; rank 0 where the field did not find the item"
-    )
-
-
-class SearchAnswer(BaseModel):
-    """A page of hits."""
-
-    hits: list[HitAnswer]
-    next_cursor: str | None = None
-    manifest_version: int
-    took_ms: float
-    explain: dict[str, Any] | None = None

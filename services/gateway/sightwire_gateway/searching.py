@@ -77,8 +77,13 @@ class SearchDesk:
             manifest_version=manifest_version,
             explain=request.explain,
             ef_search=request.ef_search or 0,
-            fusion=chosen_fusion(record, request, plan.fields),
+            fusion=chosen_fusion(record, request, plan),
+            text=plan.words,
+            sort=[searcher_pb2.SortKey(field=key.field, descending=key.descending) for key in request.sort or []],
+            facets=[searcher_pb2.FacetRequest(field=facet.field, limit=facet.limit) for facet in request.facets or []],
         )
+        if request.group_by is not None:
+            search.group_by.field, search.group_by.size = request.group_by.field, request.group_by.size
         response = await ask(self._searcher.search(search), record)
         next_cursor: str | None = None
         next_offset = offset + request.k
@@ -88,6 +93,16 @@ class SearchDesk:
         return SearchOutcome(response, plan.fields, next_cursor)
 
     async def _field_queries(
+        self, record: CollectionRecord, request: SearchRequest, plan: QueryPlan, picture: QueryPicture | None
+    ) -> list[searcher_pb2.FieldQuery]:
+        if not plan.fields:
+            return []
+        queries = await self._unweighted(record, request, plan, picture)
+        for query in queries:
+            query.weight = (request.weights or {}).get(query.field, 0.0)
+        return queries
+
+    async def _unweighted(
         self, record: CollectionRecord, request: SearchRequest, plan: QueryPlan, picture: QueryPicture | None
     ) -> list[searcher_pb2.FieldQuery]:
         if plan.item_id is not None:

@@ -66,6 +66,7 @@ class SmallSearcher(searcher_pb2_grpc.SearcherServicer):
     def __init__(self) -> None:
         self.failure: SightwireError | None = None
         self.hits: list[searcher_pb2.Hit] = []
+        self.facets: list[searcher_pb2.Facet] = []
         self.more = False
         self.items: dict[str, bytes] = {}
         self.searches: list[searcher_pb2.SearchRequest] = []
@@ -77,7 +78,9 @@ class SmallSearcher(searcher_pb2_grpc.SearcherServicer):
         self.searches.append(request)
         await self.delay.wait()
         self._fail()
-        return searcher_pb2.SearchResponse(hits=self.hits, manifest_version=7, more=self.more, generation="g1")
+        return searcher_pb2.SearchResponse(
+            hits=self.hits, facets=self.facets, manifest_version=7, more=self.more, generation="g1"
+        )
 
     @answering_errors
     async def GetItems(self, request: Any, _context: Any) -> Any:

@@ -27,6 +27,14 @@ def test_a_cursor_comes_back_as_it_was(offset: int, version: int):
         {"fields": ["image"]},
         {"target": "objects"},
         {"ef_search": 99},
+        {"hybrid": True},
+        {"full_text": {"query": "cat"}},
+        {"full_text": {"query": "cat", "highlight": True}},
+        {"fusion": "rrf"},
+        {"weights": {"image": 2}},
+        {"sort": ["-price"]},
+        {"group_by": "shop"},
+        {"facets": ["shop"]},
     ],
 )
 def test_a_cursor_of_another_query_is_refused(other: dict[str, object]):
@@ -38,6 +46,16 @@ def test_a_cursor_of_another_query_is_refused(other: dict[str, object]):
 def test_page_size_and_explanation_may_change_from_page_to_page():
     first = cursors.fingerprint("uid", request(k=10))
     assert cursors.fingerprint("uid", request(k=50, explain=True, cursor="x")) == first
+
+
+def test_short_and_long_forms_are_the_same_query():
+    short = request(sort=["-price", "_id"], group_by="shop", facets=["shop"])
+    long = request(
+        sort=[{"field": "price", "descending": True}, {"field": "_id"}],
+        group_by={"field": "shop", "size": 1},
+        facets=[{"field": "shop", "limit": 10}],
+    )
+    assert cursors.fingerprint("uid", short) == cursors.fingerprint("uid", long)
 
 
 def test_another_incarnation_or_picture_is_another_query():

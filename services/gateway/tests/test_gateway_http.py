@@ -558,6 +558,68 @@ async def test_the_searcher_is_asked_for_what_the_caller_wants(running: RunningG
         problem_of(answer, 400, "invalid-cursor")
 
 
+async def test_words_orders_groups_and_facets_reach_the_searcher_and_come_back(
+    running: RunningGateway, collection: str
+):
+    red = searcher_pb2.Value(string_value="red")
+    found = hit("a", text="a red cat")
+    found.group.CopyFrom(red)
+    found.field_scores.add(field="_text", score=2.5, rank=1)
+    found.highlights.add(part="text", excerpt="a <red> cat").marked.add(start=3, end=6)
+    running.searcher.hits = [found, hit("b")]
+    running.searcher.more = False
+    running.searcher.facets = [searcher_pb2.Facet(field="colour", others=1, missing=2)]
+    running.searcher.facets[0].values.add(value=red, count=5)
+    request = {
+        "full_text": {"query": "red cat", "parts": ["text"], "require_all": True, "highlight": True},
+        "sort": ["-price", {"field": "_id"}],
+        "group_by": {"field": "colour", "size": 3},
+        "facets": [{"field": "colour", "limit": 1}],
+        "explain": True,
+    }
+    answer = await running.http.post(f"/v1/collections/{collection}/search", json=request)
+    running.searcher.facets = []
+    assert answer.status_code == 200, answer.text
+
+    asked = running.searcher.searches[-1]
+    assert not asked.queries
+    assert asked.text == searcher_pb2.TextQuery(text="red cat", parts=["text"], require_all=True, highlight=True)
+    assert [(key.field, key.descending) for key in asked.sort] == [("price", True), ("_id", False)]
+    assert (asked.group_by.field, asked.group_by.size) == ("colour", 3)
+    assert [(facet.field, facet.limit) for facet in asked.facets] == [("colour", 1)]
+
+    body = answer.json()
+    assert body["facets"] == {"colour": {"values": [{"value": "red", "count": 5}], "others": 1, "missing": 2}}
+    first, second = body["hits"]
+    assert (first["group"], second["group"]) == ("red", None)
+    assert first["explain"]["_text"] == {"score": 2.5, "rank": 1}
+    assert first["highlights"] == [
+        {"part": "text", "excerpt": "a <red> cat", "ranges": [[3, 6]], "marked": "a &lt;<mark>red</mark>&gt; cat"}
+    ]
+
+
+async def test_a_hybrid_search_takes_vectors_and_words_of_one_text(running: RunningGateway, collection: str):
+    running.searcher.hits = [hit("a")]
+    request = {"query": {"text": "cat"}, "hybrid": True, "weights": {"image": 2}}
+    answer = await running.http.post(f"/v1/collections/{collection}/search", json=request)
+    assert answer.status_code == 200, answer.text
+    asked = running.searcher.searches[-1]
+    assert [(query.field, query.weight) for query in asked.queries] == [("image", 2), ("text", 0)]
+    assert asked.text.text == "cat"
+    assert asked.fusion == searcher_pb2.FUSION_WEIGHTED_NORMALIZED
+    assert not {"group", "highlights"} & answer.json()["hits"][0].keys()
+
+
+async def test_the_hybrid_route_searches_by_vectors_and_words(running: RunningGateway, collection: str):
+    body = {"text_query": "cat", "tags": ["x"]}
+    answer = await running.http.post(f"/search/hybrid?collection={collection}", json=body)
+    assert answer.status_code == 200, answer.text
+    asked = running.searcher.searches[-1]
+    assert [query.field for query in asked.queries] == ["image", "text"]
+    assert (asked.text.text, asked.fusion) == ("cat", searcher_pb2.FUSION_WEIGHTED_NORMALIZED)
+    assert asked.filter.all.filters[0].has_image
+
+
 async def test_a_query_text_is_embedded_once(running: RunningGateway, collection: str, unique_name):
     text = unique_name("a text")
     for _ in range(3):
@@ -577,6 +639,16 @@ async def test_a_query_text_is_embedded_once(running: RunningGateway, collection
         ({"query": {}}, 422, "invalid-input"),
         ({}, 422, "invalid-input"),
         ({"query": {"text": "cat", "item": "a"}}, 422, "invalid-request"),
+        ({"query": {"text": "cat"}, "sort": ["price"]}, 422, "invalid-input"),
+        ({"query": {"item": "a"}, "hybrid": True}, 422, "invalid-input"),
+        ({"full_text": {"query": "cat", "parts": ["title"]}}, 422, "invalid-request"),
+        ({"full_text": "cat"}, 422, "invalid-request"),
+        ({"sort": []}, 422, "invalid-request"),
+        ({"sort": ["-"]}, 422, "invalid-request"),
+        ({"facets": [{"field": "shop", "limit": 0}]}, 422, "invalid-request"),
+        ({"facets": ["shop"], "group_by": {"field": "shop", "size": 101}}, 422, "invalid-request"),
+        ({"query": {"text": "cat"}, "weights": {"image": 0}}, 422, "invalid-request"),
+        ({"query": {"text": "cat"}, "fusion": "best"}, 422, "invalid-request"),
         ({"query": {"vector": {"field": "image", "values": [1]}}}, 422, "invalid-vector"),
         ({"query": {"vector": {"field": "none", "values": [1]}}}, 422, "invalid-input"),
         ({"query": {"text": "cat"}, "fields": ["none"]}, 422, "invalid-input"),

@@ -109,4 +109,80 @@ def test_scores_that_can_be_compared_are_averaged(
 ):
     request = SearchRequest.model_validate({"query": {"text": "cat"}, "fusion": asked})
     expected = searcher_pb2.FUSION_MEAN_SCORE if by_mean else searcher_pb2.FUSION_RECIPROCAL_RANK
-    assert chosen_fusion(record, request, fields) == expected
+    assert chosen_fusion(record, request, QueryPlan(fields, Embedding.TEXT)) == expected
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ({"query": {"text": "cat"}, "hybrid": True}, searcher_pb2.FUSION_WEIGHTED_NORMALIZED),
+        ({"query": {"item": "a"}, "full_text": {"query": "cat"}}, searcher_pb2.FUSION_WEIGHTED_NORMALIZED),
+        ({"query": {"text": "cat"}, "hybrid": True, "fusion": "rrf"}, searcher_pb2.FUSION_RECIPROCAL_RANK),
+        ({"query": {"text": "cat"}, "fusion": "weighted"}, searcher_pb2.FUSION_WEIGHTED_NORMALIZED),
+        # Without a word, vectors alone say what is near.
+        ({"query": {"text": "?!"}, "hybrid": True}, searcher_pb2.FUSION_MEAN_SCORE),
+    ],
+)
+def test_words_and_vectors_are_scaled_unless_asked_otherwise(
+    record: CollectionRecord, members: dict[str, Any], expected: int
+):
+    request = SearchRequest.model_validate(members)
+    assert chosen_fusion(record, request, plan(record, **members)) == expected
+
+
+@pytest.mark.parametrize(
+    ("members", "fields", "words"),
+    [
+        ({"full_text": {"query": "red shoe"}}, (), searcher_pb2.TextQuery(text="red shoe")),
+        (
+            {"query": {"text": "cat"}, "hybrid": True, "full_text": {"highlight": True, "weight": 0.5}},
+            ("image", "text"),
+            searcher_pb2.TextQuery(text="cat", highlight=True, weight=0.5),
+        ),
+        (
+            {"query": {"item": "a"}, "full_text": {"query": "cat", "parts": ["tags"], "require_all": True}},
+            ("image",),
+            searcher_pb2.TextQuery(text="cat", parts=["tags"], require_all=True),
+        ),
+        (
+            {"query": {"text": '-what? "a" big_dog*'}, "hybrid": True},
+            ("image", "text"),
+            searcher_pb2.TextQuery(text="what a big dog"),
+        ),
+        ({"query": {"text": "?!"}, "hybrid": True}, ("image", "text"), None),
+        ({"query": {"text": "cat"}}, ("image", "text"), None),
+        ({"sort": ["-price"]}, (), None),
+        ({"facets": ["shop"], "group_by": "shop"}, (), None),
+    ],
+)
+def test_words_are_searched_alone_and_beside_vectors(
+    record: CollectionRecord, members: dict[str, Any], fields: tuple[str, ...], words: searcher_pb2.TextQuery | None
+):
+    made = plan(record, **members)
+    assert made.fields == fields
+    assert made.words == words
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"group_by": "shop"}, "only with 'full_text', 'sort' or 'facets' it may be absent"),
+        ({"hybrid": True}, "'query' needs a 'text'"),
+        ({"query": {"item": "a"}, "hybrid": True}, "'query' needs a 'text'"),
+        ({"query": {"text": "a"}, "hybrid": True, "full_text": {"query": "b"}}, "leave 'hybrid' or 'full_text.query'"),
+        ({"query": {"text": "a"}, "full_text": {}}, "'full_text' needs a 'query', or 'hybrid'"),
+        ({"query": {"text": "a"}, "hybrid": True, "fusion": "mean"}, "fuse by 'weighted' or 'rrf'"),
+        ({"full_text": {"query": " "}}, "blank"),
+        ({"full_text": {"query": "x" * 101}}, "100 characters, got 101"),
+        ({"query": {"text": "a"}, "sort": ["price"]}, "results of a query by text are ranked by nearness"),
+        ({"sort": ["price"], "fields": ["image"]}, "'fields' is about vectors"),
+        ({"full_text": {"query": "a"}, "fusion": "rrf"}, "'fusion' is about vectors"),
+        ({"full_text": {"query": "a"}, "weights": {"image": 1}}, "'weights' is about vectors"),
+        ({"full_text": {"query": "a"}, "target": "objects"}, "the target 'objects' needs a 'query'"),
+        ({"query": {"text": "a"}, "weights": {"own": 2}}, "'weights' names field 'own', but searched are: image, text"),
+        ({"facets": ["shop", {"field": "shop"}]}, "each field once, got shop, shop"),
+    ],
+)
+def test_parts_that_do_not_go_together_are_refused(record: CollectionRecord, members: dict[str, Any], message: str):
+    with pytest.raises(InvalidInputError, match=message):
+        plan(record, **members)

@@ -19,7 +19,7 @@ from sightwire_gateway.ingest import Accepted
 from sightwire_gateway.item_requests import AcceptedItem, ItemRequest
 from sightwire_gateway.paths import PathItemId, item_path
 from sightwire_gateway.query_plan import plan_filter
-from sightwire_gateway.search_requests import ItemAnswer
+from sightwire_gateway.search_answers import ItemAnswer
 from sightwire_gateway.searching import ask
 from sightwire_gateway.sse import status_events
 from sightwire_gateway.uploads import is_form, read_form

@@ -12,7 +12,8 @@ from sightwire_gateway.documentation import body, form_content, json_content, mo
 from sightwire_gateway.gateway import Gateway, GatewayParts
 from sightwire_gateway.item_requests import ImageRequest
 from sightwire_gateway.pictures import picture_from_base64
-from sightwire_gateway.search_requests import SearchAnswer, SearchRequest
+from sightwire_gateway.search_answers import SearchAnswer
+from sightwire_gateway.search_requests import SearchRequest
 from sightwire_gateway.searching import QueryPicture
 from sightwire_gateway.uploads import is_form, read_form
 
@@ -21,7 +22,7 @@ router = APIRouter(prefix="/v1/collections/{collection}", tags=["search"])
 
 @router.post(
     "/search",
-    summary="Search by text, image, vector or item",
+    summary="Search by text, image, vector, item or words; filter, sort, group and count",
     response_class=Response,
     responses={200: {"model": SearchAnswer}},
     openapi_extra=body(json_content(SearchRequest), form_content("image", request=model_part(SearchRequest))),
@@ -47,7 +48,7 @@ async def search(collection: str, request: Request, gateway: GatewayParts) -> Re
         outcome,
         base_url=base_url_of(request, gateway.settings.gateway_public_url),
         collection=collection,
-        explain=wanted.explain,
+        wanted=wanted,
         took_seconds=time.perf_counter() - started,
     )
     return Response(answer, media_type="application/json")

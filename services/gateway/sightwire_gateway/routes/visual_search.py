@@ -13,8 +13,8 @@ from sightwire_gateway.documentation import body, form_content, json_content
 from sightwire_gateway.gateway import Gateway, GatewayParts
 from sightwire_gateway.item_requests import ItemRequest
 from sightwire_gateway.routes.search import checked_query_picture
+from sightwire_gateway.search_requests import FullTextQuery, SearchRequest
 from sightwire_gateway.search_requests import Query as SearchQuery
-from sightwire_gateway.search_requests import SearchRequest
 from sightwire_gateway.searching import QueryPicture
 from sightwire_gateway.uploads import read_form_picture
 from sightwire_gateway.visual_results import (
@@ -29,6 +29,9 @@ from sightwire_gateway.waiting import wait_until_final
 router = APIRouter(tags=["visual search"])
 
 Collection = Annotated[str | None, Query(description="Another collection than the default one")]
+#: Of words beside vectors: a word that occurs says less of a picture than how near it is as a whole.
+_WEIGHT_OF_WORDS = 0.5
+
 K = Annotated[int, Query(ge=1, le=100, description="How many results")]
 
 
@@ -93,10 +96,19 @@ async def search_text(
     openapi_extra=body(json_content(HybridRequest)),
 )
 async def search_hybrid(request: Request, gateway: GatewayParts, collection: Collection = None) -> Response:
-    """Every filter holds for every result; of several classes or tags one is enough."""
+    """Finds by vectors and by words in captions, tags and class names; every filter holds for every result.
+
+    Of several classes or tags one is enough.
+    """
     record = await gateway.collections.get_or_default(collection)
     hybrid = await gateway.bodies.read_json(request, HybridRequest)
-    wanted = SearchRequest(query=SearchQuery(text=hybrid.text_query), filter=hybrid_filter(hybrid), k=hybrid.k)
+    wanted = SearchRequest(
+        query=SearchQuery(text=hybrid.text_query),
+        hybrid=True,
+        full_text=FullTextQuery(weight=_WEIGHT_OF_WORDS),
+        filter=hybrid_filter(hybrid),
+        k=hybrid.k,
+    )
     return await _answer(request, gateway, record, wanted)
 
 
@@ -128,7 +140,7 @@ async def _answer(
         )
     update: dict[str, object] = {"fields": fields}
     captions = record.spec.field_names(VectorSource.TEXT)
-    if wanted.query.text is not None and captions:
+    if wanted.query.text is not None and (captions or wanted.hybrid):
         # By what pictures show and by what is said of them; texts without a picture are no results.
         pictures_only = {"has_image": True}
         filter_ = {"all": [pictures_only, wanted.filter]} if wanted.filter is not None else pictures_only
