@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from sightwire.errors import InvalidInputError
-from sightwire_gateway.search_requests import Fusion, SearchRequest, Target
+from sightwire_gateway.search_requests import SearchRequest, Target
 
 
 def check_combination(request: SearchRequest, kinds: Sequence[str]) -> None:
@@ -73,11 +73,6 @@ def _check_words(request: SearchRequest) -> None:
             )
     elif full_text is not None and full_text.query is None:
         raise InvalidInputError("'full_text' needs a 'query', or 'hybrid' to take the query's text")
-    has_words = request.hybrid or full_text is not None
-    if has_words and request.fusion is Fusion.MEAN:
-        raise InvalidInputError(
-            "'mean' averages similarities, which scores of words are not; fuse by 'weighted' or 'rrf'"
-        )
 
 
 def _check_without_vectors(request: SearchRequest) -> None:

@@ -131,15 +131,15 @@ def plan_filter(record: CollectionRecord, document: object | None) -> searcher_p
 def chosen_fusion(record: CollectionRecord, request: SearchRequest, plan: QueryPlan) -> searcher_pb2.Fusion.ValueType:
     """How rankings become one: as asked, or by mean score where the fields' scores mean the same.
 
-    Scores of words and of vectors never do; those are scaled.
+    Scores of words mean something else than those of vectors: scaled, they are added to the mean, or to each field's.
     """
     if request.fusion is not None:
         return _FUSIONS[request.fusion]
-    if plan.words is not None:
-        return searcher_pb2.FUSION_WEIGHTED_NORMALIZED
     specs = [record.spec.fields[field] for field in plan.fields]
     by_mean = all(spec.source in _ONE_SPACE and spec.metric is Metric.COSINE for spec in specs)
-    return searcher_pb2.FUSION_MEAN_SCORE if by_mean else searcher_pb2.FUSION_RECIPROCAL_RANK
+    if by_mean:
+        return searcher_pb2.FUSION_MEAN_SCORE
+    return searcher_pb2.FUSION_WEIGHTED_NORMALIZED if plan.words is not None else searcher_pb2.FUSION_RECIPROCAL_RANK
 
 
 def _default_fields(record: CollectionRecord, query: Query, target: Target) -> tuple[str, ...]:

@@ -53,6 +53,7 @@ class Fusion(StrEnum):
     """How the rankings of several fields become one."""
 
     #: Weighted mean of the similarities in those fields that the item has; for item fields with the metric cosine.
+    #: That of words is then added as `weighted` does.
     MEAN = "mean"
     #: Reciprocal rank fusion.
     RRF = "rrf"
@@ -151,8 +152,8 @@ class SearchRequest(BaseModel):
     hybrid: bool = Field(default=False, description="Searches the query's text both by vectors and by words")
     fusion: Fusion | None = Field(
         default=None,
-        description="How several rankings become one; none: `weighted` with full text, "
-        "else `mean` where scores can be compared, else `rrf`",
+        description="How several rankings become one; none: `mean` where similarities can be compared, "
+        "else `weighted` with words, else `rrf`",
     )
     weights: dict[FieldName, Weight] | None = Field(
         default=None, description="Of vector fields in the fusion, 1 where not given; words have `full_text.weight`"

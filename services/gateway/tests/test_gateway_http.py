@@ -606,7 +606,7 @@ async def test_a_hybrid_search_takes_vectors_and_words_of_one_text(running: Runn
     asked = running.searcher.searches[-1]
     assert [(query.field, query.weight) for query in asked.queries] == [("image", 2), ("text", 0)]
     assert asked.text.text == "cat"
-    assert asked.fusion == searcher_pb2.FUSION_WEIGHTED_NORMALIZED
+    assert asked.fusion == searcher_pb2.FUSION_MEAN_SCORE
     assert not {"group", "highlights"} & answer.json()["hits"][0].keys()
 
 
@@ -616,7 +616,7 @@ async def test_the_hybrid_route_searches_by_vectors_and_words(running: RunningGa
     assert answer.status_code == 200, answer.text
     asked = running.searcher.searches[-1]
     assert [query.field for query in asked.queries] == ["image", "text"]
-    assert (asked.text.text, asked.fusion) == ("cat", searcher_pb2.FUSION_WEIGHTED_NORMALIZED)
+    assert (asked.text.text, asked.fusion) == ("cat", searcher_pb2.FUSION_MEAN_SCORE)
     assert asked.filter.all.filters[0].has_image
 
 

@@ -115,15 +115,19 @@ def test_scores_that_can_be_compared_are_averaged(
 @pytest.mark.parametrize(
     ("members", "expected"),
     [
-        ({"query": {"text": "cat"}, "hybrid": True}, searcher_pb2.FUSION_WEIGHTED_NORMALIZED),
-        ({"query": {"item": "a"}, "full_text": {"query": "cat"}}, searcher_pb2.FUSION_WEIGHTED_NORMALIZED),
+        ({"query": {"text": "cat"}, "hybrid": True}, searcher_pb2.FUSION_MEAN_SCORE),
+        ({"query": {"item": "a"}, "full_text": {"query": "cat"}}, searcher_pb2.FUSION_MEAN_SCORE),
+        (
+            {"query": {"text": "cat"}, "target": "objects", "full_text": {"query": "cat"}},
+            searcher_pb2.FUSION_WEIGHTED_NORMALIZED,
+        ),
         ({"query": {"text": "cat"}, "hybrid": True, "fusion": "rrf"}, searcher_pb2.FUSION_RECIPROCAL_RANK),
         ({"query": {"text": "cat"}, "fusion": "weighted"}, searcher_pb2.FUSION_WEIGHTED_NORMALIZED),
         # Without a word, vectors alone say what is near.
         ({"query": {"text": "?!"}, "hybrid": True}, searcher_pb2.FUSION_MEAN_SCORE),
     ],
 )
-def test_words_and_vectors_are_scaled_unless_asked_otherwise(
+def test_words_are_added_to_the_mean_where_there_is_one(
     record: CollectionRecord, members: dict[str, Any], expected: int
 ):
     request = SearchRequest.model_validate(members)
@@ -171,7 +175,6 @@ def test_words_are_searched_alone_and_beside_vectors(
         ({"query": {"item": "a"}, "hybrid": True}, "'query' needs a 'text'"),
         ({"query": {"text": "a"}, "hybrid": True, "full_text": {"query": "b"}}, "leave 'hybrid' or 'full_text.query'"),
         ({"query": {"text": "a"}, "full_text": {}}, "'full_text' needs a 'query', or 'hybrid'"),
-        ({"query": {"text": "a"}, "hybrid": True, "fusion": "mean"}, "fuse by 'weighted' or 'rrf'"),
         ({"full_text": {"query": " "}}, "blank"),
         ({"full_text": {"query": "x" * 101}}, "100 characters, got 101"),
         ({"query": {"text": "a"}, "sort": ["price"]}, "results of a query by text are ranked by nearness"),
