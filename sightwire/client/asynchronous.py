@@ -55,20 +55,32 @@ class AsyncSightwire:
         image: PictureSource | Picture | None = None,
         vector: tuple[str, VectorSource] | None = None,
         item: str | None = None,
+        full_text: str | Mapping[str, Any] | None = None,
+        hybrid: bool = False,
         fields: Sequence[str] | None = None,
+        fusion: Literal["mean", "rrf", "weighted"] | None = None,
+        weights: Mapping[str, float] | None = None,
         target: Literal["items", "objects"] = "items",
         filter: Mapping[str, Any] | None = None,
+        sort: Sequence[str | Mapping[str, Any]] | None = None,
+        group_by: str | Mapping[str, Any] | None = None,
+        facets: Sequence[str | Mapping[str, Any]] | None = None,
         k: int = 10,
         cursor: str | None = None,
         explain: bool = False,
         ef_search: int | None = None,
     ) -> SearchResults:
-        """The `k` best items for a text, a picture, a vector `(field, numbers)`, or an item of the collection.
+        """The `k` best items for a text, a picture, a vector `(field, numbers)`, an item of the collection, or words.
+
+        `full_text` are words, or a mapping with `query`, `parts`, `require_all`, `weight` and `highlight`; `hybrid`
+        takes the words from `text`. Without a query to rank by, `sort` orders what passes the filter and has the words.
 
         Example::
 
             await sightwire.search("demo", text="boat", filter={"tags_any": ["transport"]})
             await sightwire.search("demo", image=Path("boat.jpg"), target="objects")
+            await sightwire.search("demo", text="a red boat", hybrid=True, facets=["_tags"])
+            await sightwire.search("shop", full_text='"red shoe" -kids', sort=["-price"], group_by="brand")
         """
         return await self.send(
             calls.search(
@@ -77,9 +89,16 @@ class AsyncSightwire:
                 image=image,
                 vector=vector,
                 item=item,
+                full_text=full_text,
+                hybrid=hybrid,
                 fields=fields,
+                fusion=fusion,
+                weights=weights,
                 target=target,
                 filter=filter,
+                sort=sort,
+                group_by=group_by,
+                facets=facets,
                 k=k,
                 cursor=cursor,
                 explain=explain,

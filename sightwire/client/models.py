@@ -107,20 +107,57 @@ class MatchedObject(_Answer):
     score: float | None = None
 
 
+class Highlight(_Answer):
+    """An excerpt of a part of an item in which words of the query occur.
+
+    `ranges` are the words in `excerpt`, first character and after the last; `marked` is the excerpt as HTML that is
+    safe to show, with the words in `<mark>`.
+    """
+
+    part: str
+    excerpt: str
+    ranges: tuple[tuple[int, int], ...] = ()
+    marked: str = ""
+
+
+class FacetValue(_Answer):
+    """A value, and how many items have it."""
+
+    value: str | int | bool
+    count: int
+
+
+class Facet(_Answer):
+    """The values of a field over everything that passes the filter and has the words, most frequent first.
+
+    `others` are items with a value that is not listed, `missing` those without any.
+    """
+
+    values: tuple[FacetValue, ...] = ()
+    others: int = 0
+    missing: int = 0
+
+
 class Hit(_Answer):
-    """A found item. A higher `score` is closer; scores of one answer are comparable with each other."""
+    """A found item. A higher `score` is better; scores of one answer are comparable with each other.
+
+    `group` is the value that the hit is grouped by, None for items without one.
+    """
 
     id: str
     score: float
     item: dict[str, Any] = {}
     objects: tuple[MatchedObject, ...] = ()
     explain: dict[str, Any] | None = None
+    group: str | int | float | bool | None = None
+    highlights: tuple[Highlight, ...] = ()
 
 
 class SearchResults(_Answer):
-    """Hits, best first. `next_cursor` asks for the next page of the same query."""
+    """Hits, best first. `next_cursor` asks for the next page of the same query; `facets` are by field."""
 
     hits: tuple[Hit, ...] = ()
+    facets: dict[str, Facet] = {}
     next_cursor: str | None = None
     manifest_version: int | None = None
     took_ms: float | None = None

@@ -1,5 +1,6 @@
 """Requests of the client as values."""
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import orjson
 import pytest
 
-from sightwire.client import ApiError, ConnectionFailedError, Picture, calls
+from sightwire.client import ApiError, AsyncSightwire, ConnectionFailedError, Picture, Sightwire, calls
 from sightwire.client.retries import ATTEMPTS, delay_before_retry
 
 NOTHING: dict[str, Any] = {
@@ -26,9 +27,16 @@ NO_QUERY: dict[str, Any] = {
     "image": None,
     "vector": None,
     "item": None,
+    "full_text": None,
+    "hybrid": False,
     "fields": None,
+    "fusion": None,
+    "weights": None,
     "target": "items",
     "filter": None,
+    "sort": None,
+    "group_by": None,
+    "facets": None,
     "k": 10,
     "cursor": None,
     "explain": False,
@@ -98,6 +106,48 @@ def test_search_states_the_query() -> None:
         "filter": {"tags_any": ["x"]},
         "explain": True,
     }
+
+
+def test_search_states_words_order_groups_and_facets() -> None:
+    asked: dict[str, Any] = {
+        "fusion": "weighted",
+        "weights": {"image": 2.0},
+        "sort": ["-price", {"field": "_id"}],
+        "group_by": {"field": "brand", "size": 3},
+        "facets": ["brand", {"field": "_tags", "limit": 5}],
+    }
+    call = calls.search("demo", **{**NO_QUERY, "full_text": "red shoe", "hybrid": True, **asked})
+    assert call.body == {
+        "query": {},
+        "k": 10,
+        "target": "items",
+        "full_text": {"query": "red shoe"},
+        "hybrid": True,
+        **asked,
+    }
+
+
+def test_search_answers_are_typed() -> None:
+    results = calls.search("demo", **{**NO_QUERY, "full_text": {"query": "red", "highlight": True}}).read(
+        b"""{"hits": [{"id": "a", "score": 1.5, "group": "x", "highlights": [
+            {"part": "text", "excerpt": "red", "ranges": [[0, 3]], "marked": "<mark>red</mark>"}]},
+            {"id": "b", "score": 1, "group": null}],
+            "facets": {"sold": {"values": [{"value": true, "count": 2}, {"value": 7, "count": 1}],
+            "others": 1, "missing": 4}}}"""
+    )
+    assert [hit.group for hit in results.hits] == ["x", None]
+    assert results.hits[0].highlights[0].ranges == ((0, 3),)
+    facet = results.facets["sold"]
+    assert [(entry.value, entry.count) for entry in facet.values] == [(True, 2), (7, 1)]
+    assert (facet.others, facet.missing) == (1, 4)
+
+
+def test_both_clients_search_alike() -> None:
+    def parameters(client: type) -> list[str]:
+        return list(inspect.signature(client.search).parameters)  # type: ignore[attr-defined]
+
+    assert parameters(Sightwire) == parameters(AsyncSightwire)
+    assert set(parameters(Sightwire)) - {"self"} == set(inspect.signature(calls.search).parameters)
 
 
 def test_collections_are_read_nested_and_flat() -> None:
