@@ -23,9 +23,12 @@ def check_item(record: CollectionRecord, item: ItemRequest, *, has_upload: bool)
     if not has_upload and item.image is None and not item.text and not item.vectors:
         raise InvalidInputError("an item needs at least one of 'image', 'text' and 'vectors', got none of them")
     checked_metadata(record.spec, item.metadata)
-    return {
-        field: base64.b64encode(checked_vector(record, field, value)).decode() for field, value in item.vectors.items()
-    }
+    return {field: _base64_vector(record, field, value) for field, value in item.vectors.items()}
+
+
+def _base64_vector(record: CollectionRecord, field: str, vector: list[float] | str) -> str:
+    data = checked_vector(record, field, vector)
+    return vector if isinstance(vector, str) else base64.b64encode(data).decode()
 
 
 def checked_vector(record: CollectionRecord, field: str, vector: list[float] | str) -> bytes:

