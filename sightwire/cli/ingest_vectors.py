@@ -125,8 +125,10 @@ def _record_vector(place: str, name: str, vector: Any, fields: VectorFields) -> 
 
 def finite_float32(matrix: "NDArray[np.floating[Any]]") -> "tuple[NDArray[np.float32], int | None]":
     """A matrix [rows, dimension] as contiguous little-endian float32, and its first row that is not finite, if any."""
-    import numpy as np
-
+    try:
+        import numpy as np
+    except ImportError:
+        raise missing_package("vectors", "numpy") from None
     with np.errstate(over="ignore"):  # what does not fit float32 becomes infinite, and is found here
         narrowed = np.ascontiguousarray(matrix, dtype="<f4")
     # One sum a row costs far less than a comparison for each number: it is finite just when all its numbers are.

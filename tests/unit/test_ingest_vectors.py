@@ -2,6 +2,7 @@
 
 import base64
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from sightwire.cli.ingest_arrays import ArrayTable, RowSources
 from sightwire.cli.ingest_sources import Columns, Record, check_table, read_array_records, read_records
 from sightwire.cli.ingest_vectors import TableCheck, VectorFields, vector_fields
 from sightwire.client import Collection
-from sightwire.errors import InvalidInputError
+from sightwire.errors import InvalidInputError, SightwireError
 
 FIELDS = VectorFields({"title": 4, "body": 2})
 PAPERS = Collection.model_validate(
@@ -250,3 +251,17 @@ def test_many_problems_are_cut_short() -> None:
         check.see_id(f"row {row}", None)
     with pytest.raises(InvalidInputError, match=r"row 0 has no id.*row 9 has no id"):
         check.see_id("row 9", None)
+
+
+@pytest.mark.parametrize(("package", "source"), [("numpy", "title.npy"), ("pyarrow.parquet", "items.parquet")])
+def test_missing_packages_are_named_with_the_extra_that_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, source: str
+) -> None:
+    path = tmp_path / source
+    path.write_bytes(b"")
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(SightwireError, match=r"install sightwire\[vectors\]"):
+        if source.endswith(".npy"):
+            ArrayTable([str(path)], FIELDS, RowSources(id_prefix=""))
+        else:
+            checked_table(path)
