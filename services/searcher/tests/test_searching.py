@@ -228,7 +228,7 @@ async def test_a_stored_item_can_be_the_query(searcher: RunningSearcher, create_
         ({"k": 0}, "INVALID_ARGUMENT", "'k' expects 1 to 1000, got 0"),
         ({"k": 1001}, "INVALID_ARGUMENT", "'k' expects 1 to 1000, got 1001"),
         ({"offset": 9_999, "k": 2}, "INVALID_ARGUMENT", "paging reaches 10000"),
-        ({"queries": []}, "INVALID_ARGUMENT", "needs field queries, 'sort' or 'facets'"),
+        ({"queries": []}, "INVALID_ARGUMENT", "needs field queries, 'text', 'sort' or 'facets'"),
         ({"queries": [pb.FieldQuery(field="image")]}, "INVALID_ARGUMENT", "needs a 'vector' or an 'item_id'"),
         ({"queries": [query("sound", axis(1))]}, "INVALID_ARGUMENT", "no vector field 'sound' .it has: image"),
         ({"queries": [query("image", np.ones(3))]}, "INVALID_ARGUMENT", "8 float32 numbers .32 bytes., got 12 bytes"),

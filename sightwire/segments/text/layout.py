@@ -28,7 +28,7 @@ def text_schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     for part in PARTS:
         builder = builder.add_text_field(part, tokenizer_name=ANALYZER, index_option="position")
-    return builder.add_unsigned_field(ROW_FIELD, fast=True).build()
+    return builder.add_unsigned_field(ROW_FIELD, fast=True, indexed=True).build()
 
 
 def take_files(index_folder: Path, segment_folder: Path) -> list[str]:

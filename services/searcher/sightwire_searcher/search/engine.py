@@ -7,19 +7,23 @@ import numpy as np
 
 from sightwire.segments.vectors import Matrix
 from sightwire.v1 import searcher_pb2
-from sightwire_searcher.search.explanation import Explanation, FieldReport
+from sightwire_searcher.search.explanation import Explanation, FieldReport, TextReport
 from sightwire_searcher.search.facets import count_values
 from sightwire_searcher.search.field_rankings import FieldSearch, rank_field
 from sightwire_searcher.search.fusion import FusedItem, FusedRanking, fuse, fusion_depth
+from sightwire_searcher.search.highlights import Highlighter
 from sightwire_searcher.search.matched_objects import ObjectMatcher
 from sightwire_searcher.search.matching import matching_items
 from sightwire_searcher.search.mean_scores import fuse_by_mean_score
+from sightwire_searcher.search.normalized_scores import fuse_by_normalized_score, fuse_with_text
 from sightwire_searcher.search.query import Query
 from sightwire_searcher.search.rankings import Ranking
 from sightwire_searcher.search.result_page import ResultPage, find_page, page_of
 from sightwire_searcher.search.selections import Selections
 from sightwire_searcher.search.sorting import sort_items
 from sightwire_searcher.search.stored_vectors import query_matrices
+from sightwire_searcher.search.text_matching import text_masks
+from sightwire_searcher.search.text_ranking import TextSearch
 from sightwire_searcher.search.values import value_message
 from sightwire_searcher.snapshot import Snapshot
 
@@ -55,12 +59,18 @@ class SearchEngine:
         explanation = Explanation(snapshot.version, snapshot.generation) if query.explain else None
         vectors = query_matrices(snapshot, query.targets)
         order = query.order
-        matching = matching_items(snapshot, self._selections, query.filter) if order or query.facets else []
+        matching = []
+        if order is not None or query.facets:
+            with_words = text_masks(snapshot, query.text) if query.text is not None else None
+            matching = matching_items(snapshot, self._selections, query.filter, with_words)
+        words = None
+        if order is None and query.text is not None:
+            words = TextSearch(snapshot, self._selections, query.text, query.filter)
 
         def rank(depth: int) -> FusedRanking:
             if order is not None:
                 return sort_items(matching, order, depth)
-            return self._ranking(snapshot, query, vectors, depth, explanation)
+            return self._ranking(snapshot, query, vectors, words, depth, explanation)
 
         page = find_page(snapshot, query, rank)
         if explanation is not None:
@@ -79,11 +89,12 @@ class SearchEngine:
         snapshot: Snapshot,
         query: Query,
         vectors: Sequence[Matrix | None],
+        words: TextSearch | None,
         depth: int,
         explanation: Explanation | None,
     ) -> FusedRanking:
-        field_depth = fusion_depth(depth, len(vectors))
-        rankings = []
+        field_depth = fusion_depth(depth, len(vectors) + (words is not None))
+        rankings: list[Ranking] = []
         for number, vector in enumerate(vectors):
             if vector is None:
                 rankings.append(Ranking([], complete=True))
@@ -92,11 +103,13 @@ class SearchEngine:
             rankings.extend(self._rank(snapshot, query, number, vector, field_depth, report))
             if explanation is not None and report is not None:
                 explanation.fields.append(report)
-        weights = [target.weight for target in query.targets]
-        if query.by_mean_score and len(rankings) > 1:
-            fields = [target.field for target in query.targets]
-            return fuse_by_mean_score(snapshot, rankings, fields, vectors, weights)
-        return fuse(rankings, weights)
+        by_words = None
+        if words is not None:
+            text_report = TextReport(field_depth) if explanation is not None else None
+            by_words = words.rank(field_depth, text_report)
+            if explanation is not None and text_report is not None:
+                explanation.texts.append(text_report)
+        return _fused(snapshot, query, vectors, rankings, by_words)
 
     def _rank(
         self,
@@ -142,8 +155,37 @@ class SearchEngine:
         for hit, value in zip(response.hits, page.group_values, strict=False):
             if value is not None:
                 hit.group.CopyFrom(value_message(value))
+        if query.text is not None and query.text.highlight:
+            highlighter = Highlighter(query.text)
+            for hit, item in zip(response.hits, page.items, strict=True):
+                reader = snapshot.segments[item.found.segment].reader
+                hit.highlights.extend(highlighter.highlights(reader, item.found.row))
         response.search_seconds = time.perf_counter() - started
         return response
+
+
+def _fused(
+    snapshot: Snapshot,
+    query: Query,
+    vectors: Sequence[Matrix | None],
+    by_field: Sequence[Ranking],
+    by_words: Ranking | None,
+) -> FusedRanking:
+    """One ranking from those of the field queries and of the text query, as the query asks."""
+    weights = [target.weight for target in query.targets]
+    if query.by_mean_score and len(by_field) + (by_words is not None) > 1 and by_field:
+        fields = [target.field for target in query.targets]
+        averaged = fuse_by_mean_score(snapshot, by_field, fields, vectors, weights)
+        if by_words is None or query.text is None:
+            return averaged
+        return fuse_with_text(averaged, weights, by_words, query.text.weight)
+    rankings = list(by_field)
+    if by_words is not None and query.text is not None:
+        rankings.append(by_words)
+        weights.append(query.text.weight)
+    if query.by_normalized_score and len(rankings) > 1:
+        return fuse_by_normalized_score(rankings, weights)
+    return fuse(rankings, weights)
 
 
 def _fill_hit(
@@ -157,13 +199,13 @@ def _fill_hit(
     hit.item_id = item.found.item_id
     hit.score = item.found.score
     hit.document = document
-    for target, place in zip(query.targets, item.places, strict=True):
+    for name, place in zip(query.place_names if item.places else (), item.places, strict=True):
         field_score = hit.field_scores.add()
-        field_score.field = target.field
+        field_score.field = name
         field_score.score = place.score
         field_score.rank = place.rank
     # Several vectors may have searched the objects; an item shows those of the first that found it.
-    for matcher, place in zip(matchers, item.places, strict=True):
+    for matcher, place in zip(matchers, item.places, strict=False):
         if matcher is not None and place.rank:
             hit.objects.extend(matcher.match(item.found))
             break

@@ -60,6 +60,35 @@ class FieldReport:
     segments: list[SegmentReport] = dataclasses.field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class ClauseReport:
+    """A term of a text query: items that have it in the snapshot (for a phrase, its rarest word), and its IDF."""
+
+    text: str
+    excluded: bool = False
+    items: int = 0
+    idf: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TextSegmentReport:
+    """How one segment answered a text query: items that might be found, and those of its best that were."""
+
+    segment: str
+    selected: int
+    found: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class TextReport:
+    """How a text query was answered, to a depth of so many items. Segments where nothing can match are left out."""
+
+    depth: int
+    clauses: list[ClauseReport] = dataclasses.field(default_factory=list)
+    segments: list[TextSegmentReport] = dataclasses.field(default_factory=list)
+
+
 @dataclass(slots=True)
 class Explanation:
     """Collected while a query runs; seconds by step."""
@@ -67,6 +96,8 @@ class Explanation:
     manifest_version: int
     generation: str
     fields: list[FieldReport] = dataclasses.field(default_factory=list)
+    #: One per depth that was searched; empty without a text query.
+    texts: list[TextReport] = dataclasses.field(default_factory=list)
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def as_json(self) -> bytes:

@@ -6,6 +6,7 @@ from typing import Final
 
 from sightwire.segments.vectors import Matrix
 from sightwire.v1 import searcher_pb2
+from sightwire_searcher.search.text_query import CheckedTextQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class FieldTarget:
     item_id: str
 
 
+#: The text query's name among those of the fields; none of them can be called so.
+TEXT: Final = "_text"
 #: What results can be ordered by beside metadata.
 TIME: Final = "_time"
 ID: Final = "_id"
@@ -76,18 +79,27 @@ class Query:
     sort: tuple[SortTarget, ...] = ()
     group: GroupTarget | None = None
     facets: tuple[FacetTarget, ...] = ()
+    text: CheckedTextQuery | None = None
+    #: Whether scores of several rankings are scaled and added; see `normalized_scores`.
+    by_normalized_score: bool = False
 
     @property
     def order(self) -> tuple[SortTarget, ...] | None:
         """What results are ordered by; None for falling score."""
-        is_ranked = bool(self.targets) and not self.sort
+        is_ranked = (bool(self.targets) or self.text is not None) and not self.sort
         return None if is_ranked else self.sort or _NEWEST_FIRST
+
+    @property
+    def place_names(self) -> tuple[str, ...]:
+        """What the places of a ranked item are called: the fields' names, then, for a text query, `TEXT`."""
+        names = tuple(target.field for target in self.targets)
+        return names if self.text is None else (*names, TEXT)
 
     @property
     def batch_key(self) -> Hashable | None:
         """Queries of one snapshot with the same key differ in their vector only; None for those that run alone."""
         runs_alone = len(self.targets) != 1 or self.offset > 0 or self.explain or self.group is not None
-        if runs_alone or self.facets or self.targets[0].vector is None:
+        if runs_alone or self.facets or self.text is not None or self.targets[0].vector is None:
             return None
         target = self.targets[0]
         filter_key = self.filter.key if self.filter is not None else b""

@@ -14,6 +14,8 @@ from sightwire_searcher.search.facets import MAX_FACETS, checked_facet
 from sightwire_searcher.search.grouping import checked_group
 from sightwire_searcher.search.query import CheckedFilter, FieldTarget, Query
 from sightwire_searcher.search.sorting import MAX_KEYS, checked_sort_key
+from sightwire_searcher.search.text_query import checked_text
+from sightwire_searcher.search.weights import checked_weight
 
 MAX_K: Final = 1000
 #: How far paging reaches: `offset` + `k`.
@@ -56,6 +58,8 @@ def checked_query(request: searcher_pb2.SearchRequest, record: CollectionRecord)
         sort=tuple(checked_sort_key(key, record) for key in request.sort),
         group=checked_group(request.group_by, record, k=request.k) if request.HasField("group_by") else None,
         facets=tuple(checked_facet(facet, record) for facet in request.facets),
+        text=checked_text(request.text, record.spec.language) if request.HasField("text") else None,
+        by_normalized_score=request.fusion == searcher_pb2.FUSION_WEIGHTED_NORMALIZED,
     )
 
 
@@ -63,8 +67,8 @@ def _check_combination(request: searcher_pb2.SearchRequest) -> None:
     """Refuses requests whose parts do not go together."""
     if len(request.queries) > MAX_FIELD_QUERIES:
         raise InvalidInputError(f"a search has up to {MAX_FIELD_QUERIES} field queries, got {len(request.queries)}")
-    if not (request.queries or request.sort or request.facets):
-        raise InvalidInputError("a search needs field queries, 'sort' or 'facets', got none of them")
+    if not (request.queries or request.HasField("text") or request.sort or request.facets):
+        raise InvalidInputError("a search needs field queries, 'text', 'sort' or 'facets', got none of them")
     if request.queries and request.sort:
         raise InvalidInputError(
             "the results of field queries are ranked by nearness: leave 'sort' out, or search by words and filters"
@@ -101,8 +105,6 @@ def _checked_target(query: searcher_pb2.FieldQuery, record: CollectionRecord) ->
     if field is None:
         known = ", ".join(record.spec.fields)
         raise InvalidInputError(f"collection {record.name!r} has no vector field {query.field!r} (it has: {known})")
-    if not math.isfinite(query.weight) or query.weight < 0:
-        raise InvalidInputError(f"the weight of field {query.field!r} expects a number from 0, got {query.weight}")
     vector: Matrix | None = None
     match query.WhichOneof("query"):
         case "vector":
@@ -112,7 +114,7 @@ def _checked_target(query: searcher_pb2.FieldQuery, record: CollectionRecord) ->
     return FieldTarget(
         field=query.field,
         per_object=field.source is VectorSource.OBJECT,
-        weight=query.weight or 1.0,
+        weight=checked_weight(query.weight, f"field {query.field!r}"),
         vector=vector,
         item_id=query.item_id,
     )
