@@ -18,6 +18,8 @@ _ONE_SPACE = frozenset({VectorSource.IMAGE, VectorSource.TEXT})
 #: What full-text search counts as a word, and how many it takes.
 _WORD = re.compile(r"[^\W_]{1,60}")
 _MAX_PLAIN_WORDS = 64
+#: A sentence has words that say little; that they occur must not outweigh how near an item is as a whole.
+_WEIGHT_OF_HYBRID_WORDS = 0.5
 _FUSIONS = {
     Fusion.MEAN: searcher_pb2.FUSION_MEAN_SCORE,
     Fusion.RRF: searcher_pb2.FUSION_RECIPROCAL_RANK,
@@ -108,7 +110,7 @@ def plan_words(request: SearchRequest, *, max_characters: int) -> searcher_pb2.T
         text=text,
         parts=full_text.parts or [],
         require_all=full_text.require_all,
-        weight=full_text.weight or 0.0,
+        weight=full_text.weight or (_WEIGHT_OF_HYBRID_WORDS if request.hybrid else 0.0),
         highlight=full_text.highlight,
     )
 

@@ -77,7 +77,7 @@ class FullTextQuery(BaseModel):
     query: str | None = Field(default=None, description="Required, but for `hybrid`, which takes the query's text")
     parts: list[TextPart] | None = Field(default=None, min_length=1, description="None: all of them")
     require_all: bool = Field(default=False, description="Whether all words must occur; one is enough otherwise")
-    weight: Weight | None = Field(default=None, description="Beside a query's vectors; none: 1")
+    weight: Weight | None = Field(default=None, description="Beside a query's vectors; none: 1, with `hybrid` 0.5")
     highlight: bool = Field(default=False, description="Answer with excerpts in which the words are marked")
 
 

@@ -139,9 +139,9 @@ def test_words_are_added_to_the_mean_where_there_is_one(
     [
         ({"full_text": {"query": "red shoe"}}, (), searcher_pb2.TextQuery(text="red shoe")),
         (
-            {"query": {"text": "cat"}, "hybrid": True, "full_text": {"highlight": True, "weight": 0.5}},
+            {"query": {"text": "cat"}, "hybrid": True, "full_text": {"highlight": True, "weight": 2}},
             ("image", "text"),
-            searcher_pb2.TextQuery(text="cat", highlight=True, weight=0.5),
+            searcher_pb2.TextQuery(text="cat", highlight=True, weight=2),
         ),
         (
             {"query": {"item": "a"}, "full_text": {"query": "cat", "parts": ["tags"], "require_all": True}},
@@ -151,7 +151,7 @@ def test_words_are_added_to_the_mean_where_there_is_one(
         (
             {"query": {"text": '-what? "a" big_dog*'}, "hybrid": True},
             ("image", "text"),
-            searcher_pb2.TextQuery(text="what a big dog"),
+            searcher_pb2.TextQuery(text="what a big dog", weight=0.5),
         ),
         ({"query": {"text": "?!"}, "hybrid": True}, ("image", "text"), None),
         ({"query": {"text": "cat"}}, ("image", "text"), None),

@@ -13,8 +13,8 @@ from sightwire_gateway.documentation import body, form_content, json_content
 from sightwire_gateway.gateway import Gateway, GatewayParts
 from sightwire_gateway.item_requests import ItemRequest
 from sightwire_gateway.routes.search import checked_query_picture
-from sightwire_gateway.search_requests import FullTextQuery, SearchRequest
 from sightwire_gateway.search_requests import Query as SearchQuery
+from sightwire_gateway.search_requests import SearchRequest
 from sightwire_gateway.searching import QueryPicture
 from sightwire_gateway.uploads import read_form_picture
 from sightwire_gateway.visual_results import (
@@ -29,9 +29,6 @@ from sightwire_gateway.waiting import wait_until_final
 router = APIRouter(tags=["visual search"])
 
 Collection = Annotated[str | None, Query(description="Another collection than the default one")]
-#: Of words beside vectors: a word that occurs says less of a picture than how near it is as a whole.
-_WEIGHT_OF_WORDS = 0.5
-
 K = Annotated[int, Query(ge=1, le=100, description="How many results")]
 
 
@@ -105,7 +102,6 @@ async def search_hybrid(request: Request, gateway: GatewayParts, collection: Col
     wanted = SearchRequest(
         query=SearchQuery(text=hybrid.text_query),
         hybrid=True,
-        full_text=FullTextQuery(weight=_WEIGHT_OF_WORDS),
         filter=hybrid_filter(hybrid),
         k=hybrid.k,
     )
