@@ -76,6 +76,11 @@ class SearcherDirectory:
         key = f"{collection}-{uid}"
         return min((announced.manifests.get(key, 0) for announced in self._announcements.values()), default=0)
 
+    def loaded(self, collection: str, uid: str) -> dict[str, int]:
+        """Manifest version that each live searcher has loaded, 0 for none; by searcher."""
+        key = f"{collection}-{uid}"
+        return {searcher.searcher: searcher.manifests.get(key, 0) for searcher in self._announcements.values()}
+
     async def wait_for_change(self) -> None:
         """Returns after the next announcement, withdrawal or expiry."""
         await self._changed.wait()

@@ -174,7 +174,7 @@ class IndexReady(BaseModel):
     segments: int = Field(ge=0)
     checkpoint: int = Field(ge=0, description="Last sequence of EMBEDDED that the manifest contains")
     committed_at: AwareDatetime
-    reason: Literal["created", "commit", "merge"] = "commit"
+    reason: Literal["created", "commit", "merge", "switch"] = "commit"
     #: Trace contexts of the sampled items that this commit made visible, so that the reload joins their traces.
     traceparents: tuple[str, ...] = Field(default=(), max_length=1000)
 

@@ -1,4 +1,4 @@
-"""Removes what no manifest refers to any more: old manifests, merged-away segments, leftovers of crashes."""
+"""Removes what no manifest and no generation refers to any more: old manifests, merged-away segments, leftovers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from pathlib import Path
 
 from sightwire.blobs.store import BlobStore
 from sightwire.segments.atomic_folder import TEMPORARY_PREFIX
+from sightwire.segments.generation_store import GenerationStore
+from sightwire.segments.generations import GenerationRecord
 from sightwire.segments.layout import IndexLayout
-from sightwire.segments.manifest import Manifest
+from sightwire.segments.manifest import Manifest, SegmentEntry
 from sightwire.segments.manifest_store import ManifestStore
 
 
@@ -25,7 +27,7 @@ async def collect_garbage(
     min_age: timedelta,
     in_use: Collection[str] = (),
 ) -> int:
-    """Removes old manifests, then every segment and delete bitmap that no kept manifest refers to.
+    """Removes old manifests, then every segment and delete bitmap that no kept manifest and no generation refers to.
 
     Safe beside the index's own writer and its readers: nothing younger than `min_age` is touched, which is the time
     that a commit may take from its first blob to its manifest, and a reader to load a manifest that it has found.
@@ -38,7 +40,11 @@ async def collect_garbage(
     """
     older_than = datetime.now(UTC) - min_age
     kept = await ManifestStore(blobs, layout).prune(keep=keep_manifests, older_than=older_than)
-    referenced = _referenced_keys(kept, layout)
+    # Read after the manifests: a generation that ceases to be live is recorded before the manifest that says so.
+    records = generations_beside(kept, await GenerationStore(blobs, layout).all())
+    entries = [entry for manifest in kept for entry in manifest.segments]
+    entries += [entry for record in records for entry in record.segments]
+    referenced = _referenced_keys(entries, layout)
     candidates = await blobs.keys(layout.segments_prefix) + await blobs.keys(layout.deletes_prefix)
     garbage = unreferenced_keys(candidates, referenced, layout, in_use=in_use, older_than=older_than)
     await blobs.delete(garbage)
@@ -84,13 +90,18 @@ def creation_time(segment_id: str) -> datetime | None:
     return datetime.fromtimestamp((value.int >> 80) / 1000, UTC) if value.version == 7 else None
 
 
-def _referenced_keys(manifests: Iterable[Manifest], layout: IndexLayout) -> set[str]:
+def generations_beside(manifests: Collection[Manifest], records: Iterable[GenerationRecord]) -> list[GenerationRecord]:
+    """The records that count: all but that of the live generation, which is as old as the switch to it."""
+    newest = max(manifests, key=lambda manifest: manifest.version, default=None)
+    return [record for record in records if newest is None or record.name != newest.generation]
+
+
+def _referenced_keys(entries: Iterable[SegmentEntry], layout: IndexLayout) -> set[str]:
     referenced: set[str] = set()
-    for manifest in manifests:
-        for segment in manifest.segments:
-            referenced.add(layout.segment_prefix(segment.id))
-            if segment.deletes is not None:
-                referenced.add(segment.deletes.key)
+    for entry in entries:
+        referenced.add(layout.segment_prefix(entry.id))
+        if entry.deletes is not None:
+            referenced.add(entry.deletes.key)
     return referenced
 
 
@@ -101,7 +112,5 @@ def _remove_leftovers(folder: Path, before: float) -> None:
     for child in folder.iterdir():
         if child.stat().st_mtime >= before:
             continue
-        if child.name.startswith(TEMPORARY_PREFIX):
+        if child.name.startswith(TEMPORARY_PREFIX) or not any(path.is_file() for path in child.rglob("*")):
             shutil.rmtree(child, ignore_errors=True)
-        elif not any(child.iterdir()):
-            child.rmdir()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,28 +19,24 @@ from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.names import FIRST_GENERATION
 from sightwire.errors import CorruptDataError
 from sightwire.segments.batch import segment_content
-from sightwire.segments.deletes import load_deletes, store_deletes
 from sightwire.segments.depot import SegmentDepot
 from sightwire.segments.description import GraphParameters
+from sightwire.segments.generation_keeping import GenerationKeeper
+from sightwire.segments.generation_store import GenerationStore
+from sightwire.segments.generations import GenerationRecord, GenerationState
 from sightwire.segments.identifiers import new_segment_id
 from sightwire.segments.layout import IndexLayout
-from sightwire.segments.manifest import Checkpoint, Manifest, SegmentEntry
+from sightwire.segments.manifest import Checkpoint, Manifest
 from sightwire.segments.manifest_store import ManifestStore
 from sightwire.segments.merge_policy import MergePolicy, SegmentSize
-from sightwire.segments.merge_task import MergeSource, MergeTask, deleted_meanwhile
+from sightwire.segments.merge_task import MergeSource, MergeTask, deleted_meanwhile, still_fits
+from sightwire.segments.open_segments import OpenSegment, SegmentStock
 from sightwire.segments.outcomes import ItemOutcome, known_outcomes, outcomes_of_commit
 from sightwire.segments.resolution import Change, Resolution, resolve, winning_changes
 from sightwire.segments.schema import SegmentSchema
-from sightwire.segments.version_index import LiveSegment, current_versions
-from sightwire.segments.writer import GraphPolicy, SegmentIdentity, write_segment
-
-
-@dataclass(frozen=True, slots=True)
-class _WriterSegment:
-    """A segment of the current manifest, open."""
-
-    entry: SegmentEntry
-    live: LiveSegment
+from sightwire.segments.switching import segments_as_kept, segments_brought_up_to_date
+from sightwire.segments.version_index import current_versions
+from sightwire.segments.writer import GraphPolicy, SegmentIdentity
 
 
 class IndexWriter:
@@ -53,13 +48,14 @@ class IndexWriter:
         blobs: BlobStore,
         depot: SegmentDepot,
         manifest: Manifest,
-        segments: tuple[_WriterSegment, ...],
+        segments: tuple[OpenSegment, ...],
     ) -> None:
         self._layout = IndexLayout.of(record)
         self._schema = SegmentSchema.from_record(record)
-        self._blobs = blobs
         self._depot = depot
+        self._stock = SegmentStock(blobs, self._layout, depot)
         self._manifests = ManifestStore(blobs, self._layout)
+        self._generations = GenerationKeeper(GenerationStore(blobs, self._layout))
         self._manifest = manifest
         self._segments = segments
 
@@ -98,14 +94,8 @@ class IndexWriter:
                 f"{layout.prefix} holds an index of uid {manifest.collection_uid}, but {record.name!r} has {record.uid}"
             )
         depot = SegmentDepot(blobs, layout, cache)
-        segments = [
-            _WriterSegment(
-                entry,
-                LiveSegment(await depot.open(entry, verify=False), await load_deletes(blobs, entry.deletes)),
-            )
-            for entry in manifest.segments
-        ]
-        return cls(record, blobs, depot, manifest, tuple(segments))
+        segments = await SegmentStock(blobs, layout, depot).open(manifest.segments)
+        return cls(record, blobs, depot, manifest, segments)
 
     @property
     def manifest(self) -> Manifest:
@@ -182,26 +172,106 @@ class IndexWriter:
             for ids in policy.merges(sizes, busy_ids)
         ]
 
-    async def commit_merge(self, task: MergeTask) -> None:
+    async def commit_merge(self, task: MergeTask) -> bool:
         """Puts the result of a finished merge in the place of its sources, with what was deleted meanwhile.
+
+        Returns:
+            False when it was dropped: another generation became live meanwhile.
 
         Raises:
             ConflictError: another writer committed; this one must stop.
             UnavailableError: the store failed; nothing changed, try again.
         """
         source_ids = set(task.source_ids)
-        sources = [segment for segment in self._segments if segment.entry.id in source_ids]
-        assert len(sources) == len(source_ids), "sources of a merge leave the manifest only with its commit"
-        entry = await self._depot.publish(task.identity.id)
-        reader = await self._depot.open(entry, verify=False)
-        deletes = await asyncio.to_thread(
-            deleted_meanwhile, task, {segment.entry.id: segment.live for segment in sources}, reader
-        )
-        reference = await store_deletes(self._blobs, self._layout, entry.id, deletes)
-        merged = _WriterSegment(entry.model_copy(update={"deletes": reference}), LiveSegment(reader, deletes))
+        sources = {segment.entry.id: segment for segment in self._segments if segment.entry.id in source_ids}
+        live_sources = {segment_id: segment.live for segment_id, segment in sources.items()}
+        if not still_fits(task, self._manifest.generation, live_sources):
+            return False
+        (merged,) = await self._stock.open([await self._depot.publish(task.identity.id)])
+        deletes = await asyncio.to_thread(deleted_meanwhile, task, live_sources, merged.live.reader)
+        merged = await self._stock.with_deletes(merged, deletes)
         rest = tuple(segment for segment in self._segments if segment.entry.id not in source_ids)
-        replacement = (merged,) if entry.rows or entry.tombstones else ()
+        replacement = (merged,) if merged.entry.rows or merged.entry.tombstones else ()
         await self._advance(replacement + rest, self._manifest.checkpoint, self._manifest.announced_sequence)
+        return True
+
+    async def generations(self) -> list[GenerationRecord]:
+        """Every generation that is not live, by number; the manifest tells which one is."""
+        return await self._generations.all(self._manifest)
+
+    async def next_generation_name(self) -> str:
+        """A name for a new generation."""
+        return await self._generations.next_name(self._manifest)
+
+    async def stage(self, record: GenerationRecord) -> None:
+        """Stores a generation's record; its segments and their deletes must be stored before.
+
+        Raises:
+            InvalidInputError: its name is that of the live generation.
+        """
+        await self._generations.stage(record, self._manifest)
+
+    async def keep(self, reason: str) -> GenerationRecord:
+        """Keeps what is live now under a new name, to come back to it with `switch(name, carry_over=False)`."""
+        name = await self.next_generation_name()
+        return await self._generations.keep_live(self._manifest, name=name, state=GenerationState.KEPT, reason=reason)
+
+    async def forget(self, name: str) -> None:
+        """Forgets a generation that is not live."""
+        await self._generations.forget(name)
+
+    async def forget_old(self, *, keep: int) -> list[str]:
+        """Forgets all kept generations but the newest `keep`; returns the names of those that went."""
+        return await self._generations.forget_old(self._manifest, keep=keep)
+
+    async def switch(
+        self,
+        name: str,
+        *,
+        carry_over: bool = True,
+        leave_as: GenerationState = GenerationState.KEPT,
+        forgotten_up_to: int = 0,
+    ) -> Manifest:
+        """Makes another generation live, by one manifest; what was live is kept. Going back is a switch, too.
+
+        Args:
+            name: a staged or a kept generation.
+            carry_over: bring it up to date first, so that the index holds the same items as before; without, it comes
+                back as it was stored, and later changes are lost.
+            leave_as: state of the generation that was live.
+            forgotten_up_to: version up to which no change can arrive any more.
+
+        Raises:
+            InvalidInputError: it is live, may not become so, or lacks items whose vectors are of another space.
+            NotFoundError: there is no such generation.
+            CorruptDataError: one of its segments is damaged; nothing changed.
+            ConflictError: another writer committed; this one must stop.
+            UnavailableError: the store failed; nothing changed, try again.
+        """
+        live = self._manifest
+        record = await self._generations.switchable(name, live)
+        await self._generations.keep_live(live, name=live.generation, state=leave_as)
+        if carry_over:
+            segments = await segments_brought_up_to_date(
+                record,
+                self._segments,
+                self._stock,
+                self._schema,
+                lambda: self._identity(new_segment_id(), name),
+                live_space=live.space,
+                forgotten_up_to=forgotten_up_to,
+            )
+        else:
+            segments = await segments_as_kept(record, self._segments, self._stock)
+        manifest = live.switched(
+            generation=name,
+            space=record.space,
+            index=record.index,
+            segments=tuple(segment.entry for segment in segments),
+            created_at=datetime.now(UTC),
+        )
+        await self._take_over(manifest, segments)
+        return manifest
 
     async def remove_copies(self, *, in_use: Collection[str]) -> None:
         """Deletes this machine's copies of segments that the manifest does not name any more.
@@ -212,65 +282,56 @@ class IndexWriter:
         needed = {segment.entry.id for segment in self._segments}
         await self._depot.remove_copies(except_for=needed.union(in_use))
 
-    def _merge_task(self, sources: list[_WriterSegment], graphs: GraphPolicy, drop_tombstones_up_to: int) -> MergeTask:
+    def _merge_task(self, sources: list[OpenSegment], graphs: GraphPolicy, drop_tombstones_up_to: int) -> MergeTask:
         segment_id = new_segment_id()
         return MergeTask(
             sources=tuple(
                 MergeSource(segment.live.reader.folder, segment.live.deletes.serialize()) for segment in sources
             ),
             destination=self._depot.folder(segment_id),
-            identity=self._identity(segment_id),
+            identity=self._identity(segment_id, self._manifest.generation),
             graphs=graphs,
             drop_tombstones_up_to=drop_tombstones_up_to,
             rows=sum(segment.entry.live_rows for segment in sources),
         )
 
-    async def _write_changes(self, resolution: Resolution) -> tuple[_WriterSegment, ...]:
+    async def _write_changes(self, resolution: Resolution) -> tuple[OpenSegment, ...]:
         """Writes what was accepted as a segment; none if nothing was."""
         if not resolution.items and not resolution.tombstones:
             return ()
-        segment_id = new_segment_id()
-        folder = self._depot.folder(segment_id)
+        content = await asyncio.to_thread(segment_content, resolution.items, resolution.tombstones, self._schema)
+        return (await self._stock.write(content, self._identity(new_segment_id(), self._manifest.generation)),)
 
-        def write() -> None:
-            content = segment_content(resolution.items, resolution.tombstones, self._schema)
-            write_segment(folder, self._identity(segment_id), content)
-
-        await asyncio.to_thread(write)
-        entry = await self._depot.publish(segment_id)
-        reader = await self._depot.open(entry, verify=False)
-        return (_WriterSegment(entry, LiveSegment(reader, BitMap())),)
-
-    async def _with_deletes(self, resolution: Resolution) -> tuple[_WriterSegment, ...]:
+    async def _with_deletes(self, resolution: Resolution) -> tuple[OpenSegment, ...]:
         """The present segments, those with superseded rows with a new bitmap."""
         segments = list(self._segments)
         for position, rows in resolution.superseded.items():
-            segment = segments[position]
-            deletes = segment.live.deletes | BitMap(rows)
-            reference = await store_deletes(self._blobs, self._layout, segment.entry.id, deletes)
-            segments[position] = _WriterSegment(
-                segment.entry.model_copy(update={"deletes": reference}), LiveSegment(segment.live.reader, deletes)
-            )
+            deletes = segments[position].live.deletes | BitMap(rows)
+            segments[position] = await self._stock.with_deletes(segments[position], deletes)
         return tuple(segments)
 
     async def _advance(
-        self, segments: tuple[_WriterSegment, ...], checkpoint: Checkpoint, announced_sequence: int
+        self, segments: tuple[OpenSegment, ...], checkpoint: Checkpoint, announced_sequence: int
     ) -> None:
-        """Stores the next manifest, then takes its segments over."""
+        """Makes a changed list of segments of the live generation the newest manifest."""
         manifest = self._manifest.successor(
             segments=tuple(segment.entry for segment in segments),
             checkpoint=checkpoint,
             announced_sequence=max(announced_sequence, self._manifest.announced_sequence),
             created_at=datetime.now(UTC),
         )
+        await self._take_over(manifest, segments)
+
+    async def _take_over(self, manifest: Manifest, segments: tuple[OpenSegment, ...]) -> None:
+        """Stores the next manifest, and goes on with its segments."""
         await self._manifests.commit(manifest)
         self._manifest = manifest
         self._segments = segments
 
-    def _identity(self, segment_id: str) -> SegmentIdentity:
+    def _identity(self, segment_id: str, generation: str) -> SegmentIdentity:
         return SegmentIdentity(
             id=segment_id,
             collection=self._manifest.collection,
             collection_uid=self._manifest.collection_uid,
-            generation=self._manifest.generation,
+            generation=generation,
         )

@@ -95,6 +95,27 @@ class Manifest(_Part):
             }
         )
 
+    def switched(
+        self,
+        *,
+        generation: str,
+        space: str,
+        index: IndexParameters,
+        segments: tuple[SegmentEntry, ...],
+        created_at: datetime,
+    ) -> "Manifest":
+        """The next version, with another generation live. How much of the stream it contains stays the same."""
+        return self.model_copy(
+            update={
+                "version": self.version + 1,
+                "generation": generation,
+                "space": space,
+                "index": index,
+                "segments": segments,
+                "created_at": created_at,
+            }
+        )
+
 
 def parse_manifest(data: bytes, key: str) -> Manifest:
     """A manifest from its bytes; `key` names it in errors.

@@ -48,6 +48,23 @@ def run_merge(task: MergeTask) -> None:
     write_segment(task.destination, task.identity, content, graphs=task.graphs)
 
 
+def still_fits(task: MergeTask, generation: str, segments: Mapping[str, LiveSegment]) -> bool:
+    """Whether the result of a merge may take the place of its sources.
+
+    Not once another generation is live, nor if an old state of the same one came back, in which a source is missing or
+    a row counts that was deleted when the merge was planned: the result lacks it.
+
+    Args:
+        generation: the live one.
+        segments: segments of the newest manifest, by id.
+    """
+    return task.identity.generation == generation and all(
+        (segment := segments.get(source.folder.name)) is not None
+        and BitMap.deserialize(source.deletes) <= segment.deletes
+        for source in task.sources
+    )
+
+
 def deleted_meanwhile(task: MergeTask, sources: Mapping[str, LiveSegment], merged: SegmentReader) -> BitMap:
     """Rows of a finished merge whose item was superseded or deleted after the merge was planned.
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,14 +19,19 @@ from sightwire.segments.batch import IndexedItem, IndexedObject
 from sightwire.segments.deletes import deleted_mask, load_deletes
 from sightwire.segments.depot import SegmentDepot
 from sightwire.segments.garbage import collect_garbage
+from sightwire.segments.generations import GenerationRecord, GenerationState
+from sightwire.segments.identifiers import new_segment_id
 from sightwire.segments.index_writer import IndexWriter
 from sightwire.segments.layout import IndexLayout
-from sightwire.segments.manifest import Checkpoint
+from sightwire.segments.manifest import Checkpoint, SegmentEntry
 from sightwire.segments.manifest_store import ManifestStore
+from sightwire.segments.merge import merged_content
 from sightwire.segments.merge_policy import MergePolicy
 from sightwire.segments.merge_task import MergeTask, run_merge
 from sightwire.segments.reader import SegmentReader
 from sightwire.segments.resolution import Change
+from sightwire.segments.version_index import LiveSegment
+from sightwire.segments.writer import SegmentIdentity, write_segment
 from tests.plugin.crashing_blobs import CrashingBlobStore, SimulatedCrashError
 
 RECORD = CollectionRecord.model_validate(
@@ -101,7 +107,7 @@ def make_item(item_id: str, version: int, seed: int) -> IndexedItem:
 
 
 class IndexMachine(RuleBasedStateMachine):
-    """Puts, deletes, commits, merges, garbage collection and crashes, in any order."""
+    """Puts, deletes, commits, merges, switches of generations, garbage collection and crashes, in any order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,6 +118,10 @@ class IndexMachine(RuleBasedStateMachine):
         #: The stream: everything that was ever published, in order. Sequence n is element n - 1.
         self.log: list[Change] = []
         self.merging: list[MergeTask] = []
+        #: What each generation that is not live holds.
+        self.kept: dict[str, dict[str, ModelItem]] = {}
+        #: The last old state that came back: at which checkpoint, and what it held.
+        self.restored: tuple[int, dict[str, ModelItem]] = (0, {})
 
     def teardown(self) -> None:
         self.loop.close()
@@ -201,6 +211,89 @@ class IndexMachine(RuleBasedStateMachine):
     def finish_merge(self) -> None:
         self.run(self.writer.commit_merge(self.merging.pop(0)))
 
+    @precondition(lambda self: len(self.kept) < 3)
+    @rule()
+    def keep(self) -> None:
+        self.kept[self.run(self.writer.keep("test")).name] = self.live_model()
+
+    @precondition(lambda self: len(self.kept) < 3)
+    @rule()
+    def stage_a_rebuilt_index(self) -> None:
+        record = self.run(self.rebuild())
+        self.kept[record.name] = self.live_model()
+
+    async def rebuild(self) -> GenerationRecord:
+        """All that is live as one segment of a generation of its own."""
+        manifest, layout = self.writer.manifest, IndexLayout.of(RECORD)
+        depot = SegmentDepot(self.blobs, layout, self.root / "cache")
+        name, segment_id = await self.writer.next_generation_name(), new_segment_id()
+        live = [
+            LiveSegment(await depot.open(entry), await load_deletes(self.blobs, entry.deletes))
+            for entry in manifest.segments
+        ]
+        segments = ()
+        if live:
+            write_segment(
+                depot.folder(segment_id),
+                SegmentIdentity(segment_id, RECORD.name, RECORD.uid, name),
+                merged_content(live, self.writer.schema, drop_tombstones_up_to=0),
+            )
+            segments = (await depot.publish(segment_id),)
+        record = GenerationRecord(
+            name=name,
+            state=GenerationState.STAGED,
+            space=manifest.space,
+            created_at=datetime.now(UTC),
+            segments=segments,
+            base_version=manifest.version,
+        )
+        await self.writer.stage(record)
+        return record
+
+    @precondition(lambda self: self.kept)
+    @rule(choice=st.integers(0, 9), carry_over=st.booleans())
+    def switch(self, choice: int, carry_over: bool) -> None:
+        self.switch_to(sorted(self.kept)[choice % len(self.kept)], carry_over)
+
+    @precondition(lambda self: self.kept)
+    @rule(choice=st.integers(0, 9), changes=CHANGES)
+    def switch_while_merging(self, choice: int, changes: list[PublishedChange]) -> None:
+        self.start_merges()
+        self.publish_and_commit([changes])
+        left = self.writer.manifest.generation
+        self.switch(choice, carry_over=True)
+        while self.merging:
+            assert not self.run(self.writer.commit_merge(self.merging.pop(0)))
+        self.switch_to(left, carry_over=True)
+
+    @precondition(lambda self: self.kept)
+    @rule(choice=st.integers(0, 9), carry_over=st.booleans(), changes=st.integers(0, 9), lose_answer=st.booleans())
+    def crash_in_switch(self, choice: int, carry_over: bool, changes: int, lose_answer: bool) -> None:
+        self.blobs.crash_after(changes, lose_answer=lose_answer)
+        self.switch(choice, carry_over)
+        self.blobs.disarm()
+
+    def switch_to(self, name: str, carry_over: bool) -> None:
+        """Leaves the old or the new generation live if it crashes; the model follows."""
+        before, left = self.writer.manifest, self.live_model()
+        try:
+            self.run(self.writer.switch(name, carry_over=carry_over))
+        except SimulatedCrashError:
+            self.crash_and_reopen()
+        now = self.writer.manifest
+        assert (now.generation, now.version) in ((before.generation, before.version), (name, before.version + 1))
+        assert now.checkpoint == before.checkpoint
+        if now.generation == name:
+            there = self.kept.pop(name)
+            self.kept[before.generation] = left
+            if not carry_over:
+                self.restored = (now.checkpoint.sequence, there)
+
+    @rule(keep=st.integers(0, 2))
+    def forget_old(self, keep: int) -> None:
+        for name in self.run(self.writer.forget_old(keep=keep)):
+            del self.kept[name]
+
     @precondition(lambda self: self.merging)
     @rule(changes=st.integers(0, 2), lose_answer=st.booleans())
     def crash_in_merge(self, changes: int, lose_answer: bool) -> None:
@@ -228,15 +321,29 @@ class IndexMachine(RuleBasedStateMachine):
         except SimulatedCrashError:
             self.crash_and_reopen()
         self.blobs.disarm()
+        self.run(self.generations_are_whole())
+
+    async def generations_are_whole(self) -> None:
+        """Nothing that a generation needs was removed."""
+        records = await self.writer.generations()
+        assert {record.name for record in records} == self.kept.keys()
+        for record in records:
+            index = await self.open_segments(record.segments)
+            expected = {item_id: known.item for item_id, known in self.kept[record.name].items() if known.item}
+            assert index.documents == {item_id: item.document for item_id, item in expected.items()}
 
     @rule()
     def reopen(self) -> None:
         self.open_writer()
 
+    def live_model(self) -> dict[str, ModelItem]:
+        return self.model(self.writer.manifest.checkpoint.sequence)
+
     def model(self, sequence: int | None = None) -> dict[str, ModelItem]:
-        """What a dictionary makes of the log up to `sequence`."""
-        items: dict[str, ModelItem] = {}
-        for change in self.log[:sequence]:
+        """What a dictionary makes of the log up to `sequence`, from the last old state that came back."""
+        begin, restored = self.restored
+        items = dict(restored)
+        for change in self.log[begin:sequence]:
             if change.id not in items or change.version > items[change.id].version:
                 items[change.id] = ModelItem(change.version, change.item)
         return items
@@ -246,9 +353,14 @@ class IndexMachine(RuleBasedStateMachine):
         layout = IndexLayout.of(RECORD)
         manifest = await ManifestStore(self.blobs, layout).latest()
         assert manifest is not None
-        depot = SegmentDepot(self.blobs, layout, self.root / "searcher")
+        index = await self.open_segments(manifest.segments)
+        assert manifest.items == len(index.documents)
+        return manifest.checkpoint.sequence, index
+
+    async def open_segments(self, entries: Sequence[SegmentEntry]) -> LiveIndex:
+        depot = SegmentDepot(self.blobs, IndexLayout.of(RECORD), self.root / "searcher")
         index = LiveIndex()
-        for entry in manifest.segments:
+        for entry in entries:
             reader = await depot.open(entry)
             live = ~deleted_mask(await load_deletes(self.blobs, entry.deletes), reader.rows)
             index.segments.append((reader, live))
@@ -256,8 +368,7 @@ class IndexMachine(RuleBasedStateMachine):
             for item_id, document in zip(reader.ids(rows), reader.documents(rows), strict=True):
                 assert item_id not in index.documents, "an item is live once"
                 index.documents[item_id] = document
-        assert manifest.items == len(index.documents)
-        return manifest.checkpoint.sequence, index
+        return index
 
     @invariant()
     def holds_what_the_model_holds(self) -> None:

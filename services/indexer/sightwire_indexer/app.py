@@ -54,7 +54,7 @@ async def run(context: ServiceContext[IndexerSettings]) -> None:
                 outlet,
                 await resources.enter_async_context(MergeProcesses()),
                 indexer_options(settings, horizon),
-                lambda record: searchers.loaded_everywhere(record.name, record.uid),
+                lambda record: searchers.loaded(record.name, record.uid),
             )
         )
         leases = LeaseKeeper(bus, identity)
@@ -96,6 +96,7 @@ def indexer_options(settings: IndexerSettings, horizon: TombstoneHorizon) -> Ind
             retention_seconds=settings.indexer_retention_seconds,
             interval_seconds=settings.indexer_housekeeping_seconds,
             idle_checkpoint_seconds=settings.indexer_idle_checkpoint_seconds,
+            keep_generations=settings.indexer_keep_generations,
         ),
         merges=MergeOptions(
             policy=MergePolicy(

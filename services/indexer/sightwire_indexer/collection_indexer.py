@@ -21,12 +21,14 @@ from sightwire.segments.resolution import Change
 from sightwire_indexer import metrics
 from sightwire_indexer.commit_buffer import BufferLimits, CommitBuffer, PendingMessage
 from sightwire_indexer.decoding import DecodedBatch, IndexTarget, decode_batch
+from sightwire_indexer.following import Followers
 from sightwire_indexer.item_spans import CommitTrace, sampled_items
 from sightwire_indexer.log_reader import LogMessage
 from sightwire_indexer.merging import Merger
 from sightwire_indexer.ports import HousekeepingLimits, Log, Outlet
 from sightwire_indexer.retrying import Retrying
 from sightwire_indexer.statuses import StatusAnnouncer, rejection_status
+from sightwire_indexer.switching import DEFAULT_FOLLOW_SECONDS, Switcher, SwitchReport
 from sightwire_indexer.tasks import run_with_company
 
 logger = logging.getLogger(__name__)
@@ -52,6 +54,7 @@ class CollectionIndexer:
         merger: Merger,
         statuses: StatusAnnouncer,
         blobs: BlobStore,
+        followers: Followers,
         *,
         buffer_limits: BufferLimits,
         housekeeping: HousekeepingLimits,
@@ -70,9 +73,16 @@ class CollectionIndexer:
         self._report = report
         self._retrying = Retrying(report)
         self._buffer = CommitBuffer(buffer_limits)
-        self._target = IndexTarget(record.name, record.uid, writer.manifest.space, writer.schema)
-        # Commits and the commits of merges take turns.
+        # Commits, the commits of merges, and switches take turns.
         self._writing = asyncio.Lock()
+        self._switcher = Switcher(
+            writer,
+            followers,
+            self._retrying,
+            require_ownership=self._require_ownership,
+            safe_version=lambda: merger.safe_version,
+            announce=lambda: self._announce("switch"),
+        )
         #: Position up to which messages were put into the buffer.
         self._buffered_sequence = writer.manifest.checkpoint.sequence
         self._last_commit = 0.0
@@ -80,6 +90,28 @@ class CollectionIndexer:
     @property
     def buffered_items(self) -> int:
         return self._buffer.items
+
+    async def switch(
+        self, name: str, *, carry_over: bool = True, follow_seconds: float = DEFAULT_FOLLOW_SECONDS
+    ) -> SwitchReport:
+        """Makes another generation live, and goes back by itself if a searcher does not load it in time.
+
+        Args:
+            name: a staged or a kept generation.
+            carry_over: see `IndexWriter.switch`.
+            follow_seconds: how long searchers have to load it.
+
+        Raises:
+            InvalidInputError: the generation is live, or may not become so.
+            NotFoundError: there is no such generation.
+            CorruptDataError: one of its segments is damaged; nothing changed.
+            ConflictError: another indexer owns the collection.
+        """
+        # Commits wait until the searchers have followed, so that going back loses nothing.
+        async with self._writing:
+            report = await self._switcher.switch(name, carry_over=carry_over, follow_seconds=follow_seconds)
+        self._merger.poke()
+        return report
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Indexes until `stopping` is set, then commits what was read.
@@ -133,7 +165,8 @@ class CollectionIndexer:
         return distance > 0 and (is_due or distance >= _IDLE_CHECKPOINT_MESSAGES)
 
     def _decode(self, messages: Sequence[LogMessage]) -> list[DecodedBatch]:
-        return [decode_batch(message.payload, self._target) for message in messages]
+        target = IndexTarget(self._record.name, self._record.uid, self._writer.manifest.space, self._writer.schema)
+        return [decode_batch(message.payload, target) for message in messages]
 
     async def _accept(self, message: LogMessage, batch: DecodedBatch) -> None:
         ids = [change.id for change in batch.changes]
@@ -206,16 +239,19 @@ class CollectionIndexer:
                 return await self._retrying.until_available(commit, "commit")
 
     async def _commit_merge(self, task: MergeTask) -> None:
-        async def commit() -> None:
+        async def commit() -> bool:
             self._require_ownership()
-            await self._writer.commit_merge(task)
+            return await self._writer.commit_merge(task)
 
         async with self._writing:
-            await self._retrying.until_available(commit, "commit a merge")
-        await self._announce("merge")
+            was_committed = await self._retrying.until_available(commit, "commit a merge")
+        if was_committed:
+            await self._announce("merge")
+        else:
+            logger.info("dropped a merge: another generation is live", extra={"collection": self._record.name})
 
     async def _announce(
-        self, reason: Literal["created", "commit", "merge"], traceparents: tuple[str, ...] = ()
+        self, reason: Literal["created", "commit", "merge", "switch"], traceparents: tuple[str, ...] = ()
     ) -> None:
         """Tells searchers of the newest manifest. One that another commit replaced meanwhile need not be told."""
         manifest = self._writer.manifest
@@ -251,11 +287,23 @@ class CollectionIndexer:
             except UnavailableError as error:
                 logger.warning("garbage collection waits for the blob store", extra={"error": error.detail})
                 continue
+            await self._forget_old_generations()
             # Under the lock, so that no commit's new segment is taken for one that nobody needs.
             async with self._writing:
                 await self._writer.remove_copies(in_use=self._merger.segments_in_the_making)
             if removed:
                 logger.info("removed what no manifest needs", extra={"collection": self._record.name, "blobs": removed})
+
+    async def _forget_old_generations(self) -> None:
+        """Before the next removal, so that what only they needed goes then."""
+        try:
+            async with self._writing:
+                forgotten = await self._writer.forget_old(keep=self._housekeeping.keep_generations)
+        except UnavailableError as error:
+            logger.warning("old generations stay until the blob store answers", extra={"error": error.detail})
+            return
+        if forgotten:
+            logger.info("forgot generations", extra={"collection": self._record.name, "generations": forgotten})
 
     def _require_ownership(self) -> None:
         if not self._is_owner():

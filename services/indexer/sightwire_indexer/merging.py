@@ -47,6 +47,11 @@ class Merger:
         """Ids of segments that running merges write."""
         return [task.identity.id for task in self._running.values()]
 
+    @property
+    def safe_version(self) -> int:
+        """Version up to which no change can arrive any more, so that its tombstones have done their work."""
+        return self._options.safe_version(self._writer.manifest.checkpoint.sequence)
+
     def poke(self) -> None:
         """Segments changed: there may be something to merge."""
         self._poked.set()
@@ -77,13 +82,12 @@ class Merger:
             await end_tasks(*merges)
 
     def _wanted(self) -> list[MergeTask]:
-        checkpoint = self._writer.manifest.checkpoint.sequence
         return self._writer.plan_merges(
             self._options.policy,
             graph_min_rows=self._options.graph_min_rows,
             graph_threads=self._options.graph_threads,
             busy=list(self._running.values()),
-            drop_tombstones_up_to=self._options.safe_version(checkpoint),
+            drop_tombstones_up_to=self.safe_version,
         )
 
     def _lane(self, task: MergeTask) -> Lane:

@@ -1,7 +1,7 @@
 """Opens a collection's index and its log, and indexes; what `CollectionOwner` runs while it holds the lease."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from sightwire.segments.index_writer import IndexWriter
 from sightwire_indexer import metrics
 from sightwire_indexer.collection_indexer import CollectionIndexer
 from sightwire_indexer.commit_buffer import BufferLimits
+from sightwire_indexer.following import Followers
 from sightwire_indexer.log_position import new_index_checkpoint, starting_point
 from sightwire_indexer.log_reader import LogReader, read_stream_state
 from sightwire_indexer.merge_processes import MergeProcesses
@@ -41,8 +42,15 @@ class Surroundings:
     outlet: BusOutlet
     processes: MergeProcesses
     options: IndexerOptions
-    #: Manifest version of an incarnation that every live searcher has loaded.
-    loaded_everywhere: Callable[[CollectionRecord], int]
+    #: Manifest version of an incarnation that each live searcher has loaded, by searcher.
+    loaded: Callable[[CollectionRecord], Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenCollection:
+    indexer: CollectionIndexer
+    announcer: StatusAnnouncer
+    followers: Followers
 
 
 class OpenCollections:
@@ -50,12 +58,18 @@ class OpenCollections:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
-        self._announcers: dict[str, StatusAnnouncer] = {}
+        self._open: dict[str, _OpenCollection] = {}
 
     def searchers_changed(self) -> None:
         """A searcher loaded something, came or went."""
-        for announcer in self._announcers.values():
-            announcer.poke()
+        for collection in self._open.values():
+            collection.announcer.poke()
+            collection.followers.changed()
+
+    def indexer(self, collection: str) -> CollectionIndexer | None:
+        """The indexer of a collection; None for one that is not open here."""
+        found = self._open.get(collection)
+        return found.indexer if found is not None else None
 
     async def index(
         self,
@@ -88,10 +102,11 @@ class OpenCollections:
         start = starting_point(writer.manifest, stream)
         announcer = StatusAnnouncer(
             record.name,
-            lambda: around.loaded_everywhere(record),
+            lambda: min(around.loaded(record).values(), default=0),
             around.outlet.send_statuses,
             announced_sequence=start.sequence,
         )
+        followers = Followers(lambda: around.loaded(record))
         async with LogReader(around.bus, record.name, start=start) as log:
             indexer = CollectionIndexer(
                 record,
@@ -101,14 +116,15 @@ class OpenCollections:
                 Merger(writer, around.processes, around.options.merges),
                 announcer,
                 around.blobs,
+                followers,
                 buffer_limits=around.options.buffer,
                 housekeeping=around.options.housekeeping,
                 is_owner=is_owner,
                 report=report,
             )
-            self._announcers[record.name] = announcer
+            self._open[record.name] = _OpenCollection(indexer, announcer, followers)
             metrics.WAITING_ITEMS.labels(record.name).set_function(lambda: announcer.waiting_items)
             try:
                 await indexer.run(stopping)
             finally:
-                del self._announcers[record.name]
+                del self._open[record.name]

@@ -41,3 +41,5 @@ class HousekeepingLimits:
     retention_seconds: float
     interval_seconds: float
     idle_checkpoint_seconds: float
+    #: Newest generations that were live and that one can go back to.
+    keep_generations: int

@@ -40,6 +40,9 @@ class IndexerSettings(SharedSettings):
         default=max(1, (os.cpu_count() or 1) // 2), description="Threads of the process that builds graph indexes"
     )
     indexer_keep_manifests: PositiveInt = Field(default=10, description="Newest manifests that are always kept")
+    indexer_keep_generations: PositiveInt = Field(
+        default=3, description="Newest generations of a collection that were live and can be gone back to"
+    )
     indexer_retention_seconds: PositiveFloat = Field(
         default=120.0, description="Age from which what no kept manifest needs is removed; searchers load within it"
     )

@@ -73,7 +73,7 @@ async def index_until(
             outlet,
             processes,
             indexer_options(world.settings, TombstoneHorizon(3600)),
-            lambda record: max((event.manifest_version for event in world.searcher.ready), default=0),
+            lambda record: {"searcher-1": max((event.manifest_version for event in world.searcher.ready), default=0)},
         )
         collections = OpenCollections(surroundings)
         await collections.index(record, lambda: True, asyncio.Event(), lambda _problem: None)

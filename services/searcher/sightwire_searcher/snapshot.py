@@ -78,6 +78,11 @@ class Snapshot:
         """The generation that this version answers from."""
         return self.manifest.generation if self.manifest is not None else FIRST_GENERATION
 
+    @property
+    def space(self) -> str:
+        """Space of the platform's vectors in this version."""
+        return self.manifest.space if self.manifest is not None else self.record.space
+
     @cached_property
     def items(self) -> int:
         """Number of live items."""

@@ -1,4 +1,7 @@
-"""Makes a snapshot from a manifest. Only what the snapshot before does not have is opened, checked and warmed."""
+"""Makes a snapshot from a manifest. Only segments that no snapshot has are opened, and each is checked only once.
+
+So going back and forth between two generations of a collection costs little: segments never change.
+"""
 
 import asyncio
 import logging
@@ -6,12 +9,14 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
+from weakref import WeakValueDictionary
 
 from sightwire.blobs.store import BlobStore
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.errors import CorruptDataError, NotFoundError
 from sightwire.segments.deletes import deleted_mask, load_deletes
 from sightwire.segments.depot import SegmentDepot
+from sightwire.segments.generation_store import GenerationStore
 from sightwire.segments.layout import IndexLayout
 from sightwire.segments.manifest import Manifest, SegmentEntry
 from sightwire.segments.manifest_store import ManifestStore
@@ -37,6 +42,10 @@ class SnapshotLoader:
         self._cache = cache
         self._verify = verify
         self._opening = asyncio.Semaphore(_OPENED_AT_ONCE)
+        #: Open segments by folder, as long as a snapshot or a query uses them.
+        self._readers: WeakValueDictionary[Path, SegmentReader] = WeakValueDictionary()
+        #: Folders of segments whose every byte this process has checked.
+        self._verified: set[Path] = set()
 
     async def load(self, record: CollectionRecord, version: int | None, previous: Snapshot | None) -> Snapshot:
         """The snapshot of a manifest version, or of the newest for None, and where that version is gone by now.
@@ -60,17 +69,33 @@ class SnapshotLoader:
         return snapshot
 
     async def remove_unused(self, snapshot: Snapshot) -> None:
-        """Deletes this machine's copies of segments that are not in `snapshot`; those in use stay mapped regardless."""
+        """Deletes this machine's copies of segments that neither `snapshot` nor a generation that may return has.
+
+        Those in use stay mapped regardless.
+        """
         if self._blobs.root is not None:
             return
         layout = IndexLayout.of(snapshot.record)
         used = {view.reader.id for view in snapshot.segments}
-        await asyncio.to_thread(_remove_folders_except, self._cache / layout.segments_prefix, used)
+        unused = await asyncio.to_thread(_folders_except, self._cache / layout.segments_prefix, used)
+        if not unused:
+            return
+        # Asked only now: most commits leave nothing behind.
+        returning = await self._segments_that_may_return(layout)
+        removed = [folder for folder in unused if folder.name not in returning]
+        self._verified.difference_update(removed)
+        await asyncio.to_thread(_remove, removed)
 
     async def remove_all(self, record: CollectionRecord) -> None:
         """Deletes this machine's copies of a collection that is gone."""
+        folder = self._blobs.local_path(record.index_prefix) or self._cache / record.index_prefix
+        self._verified = {segment for segment in self._verified if not segment.is_relative_to(folder)}
         if self._blobs.root is None:
-            await asyncio.to_thread(shutil.rmtree, self._cache / record.index_prefix, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def _segments_that_may_return(self, layout: IndexLayout) -> set[str]:
+        records = await GenerationStore(self._blobs, layout).all()
+        return {entry.id for record in records if record.state.can_become_live for entry in record.segments}
 
     async def _manifest(self, layout: IndexLayout, version: int | None) -> Manifest | None:
         store = ManifestStore(self._blobs, layout)
@@ -92,19 +117,28 @@ class SnapshotLoader:
         return SegmentView(reader, deletes_key, ~deleted_mask(deletes, reader.rows))
 
     async def _open(self, depot: SegmentDepot, entry: SegmentEntry) -> SegmentReader:
+        folder = depot.folder(entry.id)
+        reader = self._readers.get(folder)
+        if reader is not None and reader.description_sha256 == entry.description_sha256:
+            return reader
         async with self._opening:
+            verify = self._verify and folder not in self._verified
             try:
-                reader = await depot.open(entry, verify=self._verify)
+                reader = await depot.open(entry, verify=verify)
             except CorruptDataError:
                 if self._blobs.root is not None:
                     raise
                 # A copy may have been damaged here; the original decides.
                 logger.warning("fetching a damaged segment again", extra={"segment": entry.id})
-                await asyncio.to_thread(shutil.rmtree, depot.folder(entry.id), ignore_errors=True)
-                reader = await depot.open(entry, verify=self._verify)
-            if not self._verify:
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+                verify = self._verify
+                reader = await depot.open(entry, verify=verify)
+            if verify:
+                self._verified.add(folder)
+            else:
                 # Checking reads every page anyway.
                 await asyncio.to_thread(reader.warm)
+            self._readers[folder] = reader
             return reader
 
 
@@ -115,10 +149,13 @@ def _compute_lazy_parts(snapshot: Snapshot) -> None:
         _ = view.reader.object_item_rows, view.reader.object_offsets, view.reader.boxes
 
 
-def _remove_folders_except(folder: Path, kept: Iterable[str]) -> None:
+def _folders_except(folder: Path, kept: Iterable[str]) -> list[Path]:
     kept = set(kept)
     if not folder.is_dir():
-        return
-    for path in folder.iterdir():
-        if path.is_dir() and path.name not in kept and not path.name.startswith("."):
-            shutil.rmtree(path, ignore_errors=True)
+        return []
+    return [path for path in folder.iterdir() if path.is_dir() and path.name not in kept and path.name[0] != "."]
+
+
+def _remove(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)

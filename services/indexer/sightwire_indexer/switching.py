@@ -1,0 +1,85 @@
+"""Makes another generation of a collection live, and goes back by itself if the searchers do not follow."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sightwire.segments.generations import GenerationState
+from sightwire.segments.index_writer import IndexWriter
+from sightwire.segments.manifest import Manifest
+from sightwire_indexer.following import Followers, Following
+from sightwire_indexer.retrying import Retrying
+
+logger = logging.getLogger(__name__)
+
+#: How long searchers have to load a generation that became live.
+DEFAULT_FOLLOW_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchReport:
+    """How a switch ended: `name` is live, or `left` is again because the searchers `behind` did not follow."""
+
+    left: str
+    name: str
+    #: Version of the manifest that is live now.
+    manifest_version: int
+    behind: tuple[str, ...] = ()
+
+    @property
+    def succeeded(self) -> bool:
+        return not self.behind
+
+
+class Switcher:
+    """Switches of one collection. Nothing else may write while one runs; the caller takes turns.
+
+    Args:
+        require_ownership: raises if another indexer may own the collection.
+        safe_version: version up to which no change can arrive any more.
+        announce: tells searchers of the newest manifest.
+    """
+
+    def __init__(
+        self,
+        writer: IndexWriter,
+        followers: Followers,
+        retrying: Retrying,
+        *,
+        require_ownership: Callable[[], None],
+        safe_version: Callable[[], int],
+        announce: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._writer = writer
+        self._followers = followers
+        self._retrying = retrying
+        self._require_ownership = require_ownership
+        self._safe_version = safe_version
+        self._announce = announce
+
+    async def switch(self, name: str, *, carry_over: bool, follow_seconds: float) -> SwitchReport:
+        """See `CollectionIndexer.switch`."""
+        left = self._writer.manifest.generation
+        live = await self._make_live(name, carry_over=carry_over, leave_as=GenerationState.KEPT)
+        verdict = await self._followers.follow(live.version, seconds=follow_seconds)
+        if verdict.following is Following.COMPLETE:
+            return SwitchReport(left, name, live.version)
+        logger.error(
+            "searchers did not follow a switch; going back",
+            extra={"collection": live.collection, "generation": name, "searchers": verdict.behind},
+        )
+        # Nothing was committed meanwhile, so what was left is still complete.
+        back = await self._make_live(left, carry_over=False, leave_as=GenerationState.FAILED)
+        return SwitchReport(left, name, back.version, verdict.behind)
+
+    async def _make_live(self, name: str, *, carry_over: bool, leave_as: GenerationState) -> Manifest:
+        async def switch() -> Manifest:
+            self._require_ownership()
+            return await self._writer.switch(
+                name, carry_over=carry_over, leave_as=leave_as, forgotten_up_to=self._safe_version()
+            )
+
+        manifest = await self._retrying.until_available(switch, "switch generations")
+        await self._announce()
+        return manifest
