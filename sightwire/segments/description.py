@@ -7,9 +7,10 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sightwire.contracts.collections import MetadataType, Metric, TextLanguage
+from sightwire.contracts.collections import IndexParameters, MetadataType, Metric, TextLanguage
 from sightwire.errors import CorruptDataError
 from sightwire.segments.schema import SegmentSchema, VectorColumn
+from sightwire.segments.vector_indexes.kinds import IndexKind
 
 FORMAT_VERSION: Final = 1
 DESCRIPTION_FILE: Final = "segment.json"
@@ -30,11 +31,12 @@ class FileDescription(_Part):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class GraphParameters(_Part):
-    """How the graph index of a field was built (HNSW; Malkov and Yashunin, arXiv 1603.09320)."""
+class IndexDescription(_Part):
+    """The index of a field: what kind it is of, and with which parameters it was built and is searched."""
 
-    m: int = Field(ge=2)
-    ef_construction: int = Field(ge=1)
+    file: str
+    kind: IndexKind
+    parameters: IndexParameters
 
 
 class FieldDescription(_Part):
@@ -52,8 +54,7 @@ class FieldDescription(_Part):
     #: Vector row → item row (object row for `per_object`); absent when both are the same.
     rows_file: str | None = None
     #: Absent: the field is searched exactly.
-    graph_file: str | None = None
-    graph: GraphParameters | None = None
+    index: IndexDescription | None = None
 
 
 class SegmentDescription(_Part):

@@ -20,7 +20,6 @@ from sightwire.contracts.names import FIRST_GENERATION
 from sightwire.errors import CorruptDataError
 from sightwire.segments.batch import segment_content
 from sightwire.segments.depot import SegmentDepot
-from sightwire.segments.description import GraphParameters
 from sightwire.segments.generation_keeping import GenerationKeeper
 from sightwire.segments.generation_store import GenerationStore
 from sightwire.segments.generations import GenerationRecord, GenerationState
@@ -35,8 +34,9 @@ from sightwire.segments.outcomes import ItemOutcome, known_outcomes, outcomes_of
 from sightwire.segments.resolution import Change, Resolution, resolve, winning_changes
 from sightwire.segments.schema import SegmentSchema
 from sightwire.segments.switching import segments_as_kept, segments_brought_up_to_date
+from sightwire.segments.vector_indexes.policy import IndexPolicy, own_parameters
 from sightwire.segments.version_index import current_versions
-from sightwire.segments.writer import GraphPolicy, SegmentIdentity
+from sightwire.segments.writer import SegmentIdentity
 
 
 class IndexWriter:
@@ -51,6 +51,7 @@ class IndexWriter:
         segments: tuple[OpenSegment, ...],
     ) -> None:
         self._layout = IndexLayout.of(record)
+        self._spec = record.spec
         self._schema = SegmentSchema.from_record(record)
         self._depot = depot
         self._stock = SegmentStock(blobs, self._layout, depot)
@@ -146,20 +147,21 @@ class IndexWriter:
         *,
         graph_min_rows: int,
         graph_threads: int = 1,
+        hurry: bool = False,
         busy: Sequence[MergeTask] = (),
         drop_tombstones_up_to: int = 0,
     ) -> list[MergeTask]:
         """The merges that the policy wants now, smallest first.
 
         Args:
-            graph_min_rows: vectors of a field from which it gets a graph; its parameters are the collection's.
+            graph_min_rows: vectors of a field from which it gets an index of its own kind.
             graph_threads: threads of a build.
+            hurry: items stream in, so indexes had better be built quickly; see `choose_kind`.
             busy: merges that run already.
             drop_tombstones_up_to: see `merged_content`.
         """
-        index = self._manifest.index
-        graphs = GraphPolicy(
-            GraphParameters(m=index.m, ef_construction=index.ef_construction), graph_min_rows, graph_threads
+        indexes = IndexPolicy(
+            self._manifest.index, graph_min_rows, graph_threads, hurry, by_field=own_parameters(self._spec)
         )
         by_id = {segment.entry.id: segment for segment in self._segments}
         sizes = [
@@ -168,7 +170,7 @@ class IndexWriter:
         ]
         busy_ids = {segment_id for task in busy for segment_id in task.source_ids}
         return [
-            self._merge_task([by_id[segment_id] for segment_id in ids], graphs, drop_tombstones_up_to)
+            self._merge_task([by_id[segment_id] for segment_id in ids], indexes, drop_tombstones_up_to)
             for ids in policy.merges(sizes, busy_ids)
         ]
 
@@ -282,7 +284,7 @@ class IndexWriter:
         needed = {segment.entry.id for segment in self._segments}
         await self._depot.remove_copies(except_for=needed.union(in_use))
 
-    def _merge_task(self, sources: list[OpenSegment], graphs: GraphPolicy, drop_tombstones_up_to: int) -> MergeTask:
+    def _merge_task(self, sources: list[OpenSegment], indexes: IndexPolicy, drop_tombstones_up_to: int) -> MergeTask:
         segment_id = new_segment_id()
         return MergeTask(
             sources=tuple(
@@ -290,7 +292,7 @@ class IndexWriter:
             ),
             destination=self._depot.folder(segment_id),
             identity=self._identity(segment_id, self._manifest.generation),
-            graphs=graphs,
+            indexes=indexes,
             drop_tombstones_up_to=drop_tombstones_up_to,
             rows=sum(segment.entry.live_rows for segment in sources),
         )

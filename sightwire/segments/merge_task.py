@@ -9,8 +9,9 @@ from pyroaring import BitMap
 from sightwire.segments.deletes import deleted_rows
 from sightwire.segments.merge import merged_content
 from sightwire.segments.reader import SegmentReader
+from sightwire.segments.vector_indexes.policy import IndexPolicy
 from sightwire.segments.version_index import LiveSegment
-from sightwire.segments.writer import GraphPolicy, SegmentIdentity, write_segment
+from sightwire.segments.writer import SegmentIdentity, write_segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class MergeTask:
     sources: tuple[MergeSource, ...]
     destination: Path
     identity: SegmentIdentity
-    graphs: GraphPolicy
+    indexes: IndexPolicy
     drop_tombstones_up_to: int
     #: Live items of the sources, for choosing where to run it.
     rows: int
@@ -45,7 +46,7 @@ def run_merge(task: MergeTask) -> None:
         for source in task.sources
     ]
     content = merged_content(segments, segments[0].reader.schema, drop_tombstones_up_to=task.drop_tombstones_up_to)
-    write_segment(task.destination, task.identity, content, graphs=task.graphs)
+    write_segment(task.destination, task.identity, content, indexes=task.indexes)
 
 
 def still_fits(task: MergeTask, generation: str, segments: Mapping[str, LiveSegment]) -> bool:

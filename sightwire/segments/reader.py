@@ -22,6 +22,7 @@ from sightwire.segments.description import (
 )
 from sightwire.segments.id_lookup import IdLookup
 from sightwire.segments.mapped_table import ByteValues, map_table, numbers
+from sightwire.segments.memory import VectorMemory
 from sightwire.segments.schema import METADATA_PREFIX, OBJECTS_SCHEMA, TOMBSTONES_SCHEMA, SegmentSchema
 from sightwire.segments.selection import Selection
 from sightwire.segments.text.text_index import TextIndex
@@ -204,14 +205,22 @@ class SegmentReader:
         return self._field(field).search(queries, k, selection=selection, ef_search=ef_search, exact=exact)
 
     @property
+    def vector_memory(self) -> VectorMemory:
+        """What the vectors of all fields and their indexes take."""
+        return sum((field.memory for field in self._fields.values()), VectorMemory())
+
+    @property
     def disk_bytes(self) -> int:
         """Bytes of the segment's files."""
         return self.description.disk_bytes
 
     def warm(self) -> int:
-        """Reads every mapped page once, so that the first queries do not wait for the disk; returns the bytes read."""
+        """Reads once what searches touch, so that the first queries do not wait for the disk; returns the bytes."""
+        left_on_disk = frozenset[str]().union(*(field.files_of_rare_use for field in self._fields.values()))
         total = 0
         for file in self.description.files:
+            if file.name in left_on_disk:
+                continue
             for chunk in _chunks(self.folder / file.name):
                 total += len(chunk)
         return total

@@ -1,4 +1,4 @@
-"""How to search one field of one segment: exactly, or through its graph and with how many candidates."""
+"""How to search one field of one segment: exactly, or through its index and with how many candidates."""
 
 import math
 from dataclasses import dataclass
@@ -9,17 +9,23 @@ from typing import Final
 RELIABLE_SHARE: Final = 2 / 3
 #: How much farther a graph search looks when too few of its candidates passed the filter.
 _WIDENING: Final = 8
+#: Vectors that inverted lists compare for each candidate that is compared again: a list is no neighbourhood, so the
+#: candidates must be few of what was read.
+_COMPARED_PER_CANDIDATE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class SearchPlan:
-    """`ef_search` is the number of candidates that the graph search keeps; None for exact search."""
+    """`candidates` is how many vectors a graph search keeps, or inverted lists compare; None for exact search."""
 
-    ef_search: int | None
+    candidates: int | None
 
     @property
     def exact(self) -> bool:
-        return self.ef_search is None
+        return self.candidates is None
+
+
+EXACT_SEARCH: Final = SearchPlan(candidates=None)
 
 
 def plan_search(*, rows: int, allowed: int, k: int, ef_search: int, graph_m: int | None) -> SearchPlan:
@@ -33,10 +39,24 @@ def plan_search(*, rows: int, allowed: int, k: int, ef_search: int, graph_m: int
         graph_m: the graph's links per vector; None for a field without a graph.
     """
     if graph_m is None or allowed <= k:
-        return SearchPlan(ef_search=None)
+        return EXACT_SEARCH
     # With a filter the answer must lie within the reliable share of the candidates, hence the 2.
     wanted_candidates = max(ef_search, k if allowed == rows else 2 * k)
     return _affordable(math.ceil(wanted_candidates * rows / allowed), allowed, graph_m)
+
+
+def plan_list_search(*, rows: int, allowed: int, candidates: int, lists: int, probes: int) -> SearchPlan:
+    """Chooses between inverted lists and exact search over the survivors.
+
+    The lists compute distances only for allowed vectors, so with a filter a search reads more lists at the same cost:
+    until it compared as many vectors as `probes` lists hold on average. Exact search is cheaper for fewer than that.
+
+    Args:
+        candidates: vectors that are compared again with the whole query.
+        lists: inverted lists of the field.
+    """
+    compared = max(math.ceil(rows * min(probes, lists) / lists), _COMPARED_PER_CANDIDATE * candidates)
+    return SearchPlan(compared) if compared < allowed else EXACT_SEARCH
 
 
 def widened_plan(plan: SearchPlan, *, allowed: int, graph_m: int) -> SearchPlan:
@@ -45,9 +65,9 @@ def widened_plan(plan: SearchPlan, *, allowed: int, graph_m: int) -> SearchPlan:
     That is what happens when the filter speaks against the query: the share of allowed vectors around the query is then
     much lower than in the whole segment.
     """
-    assert plan.ef_search is not None, "an exact search misses nothing"
-    return _affordable(plan.ef_search * _WIDENING, allowed, graph_m)
+    assert plan.candidates is not None, "an exact search misses nothing"
+    return _affordable(plan.candidates * _WIDENING, allowed, graph_m)
 
 
 def _affordable(candidates: int, allowed: int, graph_m: int) -> SearchPlan:
-    return SearchPlan(ef_search=candidates if candidates * graph_m < allowed else None)
+    return SearchPlan(candidates) if candidates * graph_m < allowed else EXACT_SEARCH

@@ -29,8 +29,15 @@ class Selection:
         """Allowed vector rows, ascending."""
         return np.flatnonzero(self.mask)
 
+    @cached_property
+    def bitmap(self) -> npt.NDArray[np.uint8]:
+        """The mask with eight vectors a byte, the first in the lowest bit."""
+        return np.packbits(self.mask, bitorder="little")
+
     @property
     def resident_bytes(self) -> int:
         """Memory held, derived forms included once they exist."""
-        rows: npt.NDArray[np.int64] | None = self.__dict__.get("rows")
-        return self.mask.nbytes + (rows.nbytes if rows is not None else 0)
+        derived: list[npt.NDArray[np.generic]] = [
+            self.__dict__[name] for name in ("rows", "bitmap") if name in self.__dict__
+        ]
+        return self.mask.nbytes + sum(form.nbytes for form in derived)

@@ -5,6 +5,7 @@ reads header and rows in place from the mapped file (zero-copy), and because the
 NumPy sees them as an aligned matrix. Nothing of it is loaded before it is touched.
 """
 
+import mmap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -49,8 +50,14 @@ def write_vectors(path: Path, matrix: Matrix, metric: Metric) -> None:
         file.write(np.ascontiguousarray(matrix, dtype="<f4").data)
 
 
-def map_vectors(path: Path, rows: int, dimension: int, metric: Metric) -> MappedVectors:
+def map_vectors(
+    path: Path, rows: int, dimension: int, metric: Metric, *, read_at_random: bool = False
+) -> MappedVectors:
     """Maps a vectors file into memory.
+
+    Args:
+        read_at_random: single vectors will be touched, far from each other: the system should not read their
+            neighbours too, which would fill its memory with what nobody wants.
 
     Raises:
         CorruptDataError: the file is not one of `rows` x `dimension` vectors of `metric`.
@@ -60,7 +67,11 @@ def map_vectors(path: Path, rows: int, dimension: int, metric: Metric) -> Mapped
         raise CorruptDataError(
             f"{path} has {path.stat().st_size} bytes; {rows} x {dimension} vectors need {expected_bytes}"
         )
-    buffer = np.memmap(path, dtype=np.uint8, mode="r")
+    with path.open("rb") as file:
+        mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if read_at_random and hasattr(mmap, "MADV_RANDOM"):
+        mapping.madvise(mmap.MADV_RANDOM)
+    buffer = np.frombuffer(mapping, dtype=np.uint8)
     matrix = buffer[_PREAMBLE_BYTES:].view("<f4").reshape(rows, dimension)
     header = _flat_index_header(rows, dimension, metric)
     serialized_index = buffer[_PREAMBLE_BYTES - len(header) :]

@@ -9,11 +9,14 @@ import numpy.typing as npt
 
 from sightwire.contracts.collections import Metric
 from sightwire.segments.description import FieldDescription
-from sightwire.segments.field_search import Rows, search_exactly, search_filtered_graph, search_graph
-from sightwire.segments.graph import open_graph
-from sightwire.segments.search_plan import SearchPlan, plan_search
+from sightwire.segments.memory import VectorMemory
+from sightwire.segments.search_plan import EXACT_SEARCH, SearchPlan
 from sightwire.segments.selection import Selection
 from sightwire.segments.vector_file import MappedVectors, map_vectors
+from sightwire.segments.vector_indexes.approximate_index import ApproximateIndex, Rows
+from sightwire.segments.vector_indexes.exact import search_exactly
+from sightwire.segments.vector_indexes.kinds import IndexKind
+from sightwire.segments.vector_indexes.opening import open_index
 from sightwire.segments.vectors import Matrix, query_vectors
 
 
@@ -29,7 +32,7 @@ class SearchHits:
 
 
 class VectorIndex:
-    """The vectors of one field, mapped, with their graph if they have one. Thread-safe: nothing changes after opening.
+    """The vectors of one field, mapped, with their index if they have one. Thread-safe: nothing changes after opening.
 
     FAISS releases the GIL while it searches, so call `search` from a thread, not from an event loop.
     """
@@ -39,11 +42,18 @@ class VectorIndex:
         self._vectors: MappedVectors | None = None
         if description.vectors_file is not None:
             self._vectors = map_vectors(
-                folder / description.vectors_file, description.rows, description.dimension, description.metric
+                folder / description.vectors_file,
+                description.rows,
+                description.dimension,
+                description.metric,
+                read_at_random=self.kind.is_quantized,
             )
-        self._graph: Any = None
-        if self._vectors is not None and description.graph_file is not None:
-            self._graph = open_graph(folder / description.graph_file, self._vectors)
+        self._index: ApproximateIndex | None = None
+        self._index_bytes = 0
+        if self._vectors is not None and description.index is not None:
+            index_path = folder / description.index.file
+            self._index = open_index(index_path, self._vectors, description.index.kind, description.index.parameters)
+            self._index_bytes = index_path.stat().st_size + self._index.derived_bytes
         # Vector row → item (or object) row, ascending; None when they are the same.
         self._target_rows: npt.NDArray[np.uint32] | None = None
         if description.rows_file is not None:
@@ -53,6 +63,28 @@ class VectorIndex:
     def rows(self) -> int:
         """Number of vectors."""
         return self.description.rows
+
+    @property
+    def kind(self) -> IndexKind:
+        """How the vectors are indexed."""
+        return IndexKind.FLAT if self.description.index is None else self.description.index.kind
+
+    @property
+    def memory(self) -> VectorMemory:
+        """What the vectors and their index take."""
+        vector_bytes = 4 * self.rows * self.description.dimension
+        return VectorMemory(
+            vectors=self.rows,
+            index_bytes=self._index_bytes,
+            mapped_vector_bytes=vector_bytes,
+            searched_vector_bytes=0 if self.kind.is_quantized else vector_bytes,
+        )
+
+    @property
+    def files_of_rare_use(self) -> frozenset[str]:
+        """Names of files of which a search touches next to nothing, so that they are better left on disk."""
+        file = self.description.vectors_file
+        return frozenset((file,) if file is not None and self.kind.is_quantized else ())
 
     @property
     def matrix(self) -> Matrix:
@@ -97,7 +129,8 @@ class VectorIndex:
         Args:
             queries: [n, dimension] of any float type.
             selection: vectors that may be returned; None for all.
-            ef_search: candidates that a graph search keeps, at least.
+            ef_search: candidates that a graph search keeps, at least; inverted lists read more if it is more than the
+                field's own.
             exact: compare with every selected vector, whatever it costs.
 
         Raises:
@@ -113,27 +146,23 @@ class VectorIndex:
         if selection is not None and selection.is_everything:
             selection = None
         allowed = self.rows if selection is None else selection.count
-        graph = self.description.graph
-        plan = plan_search(
-            rows=self.rows,
-            allowed=allowed,
-            k=k,
-            ef_search=ef_search,
-            graph_m=None if graph is None or exact else graph.m,
-        )
+        index = None if exact else self._index
         wanted = min(k, allowed)
+        plan = EXACT_SEARCH if index is None else index.plan(allowed=allowed, k=wanted, ef_search=ef_search)
         if self._vectors is None or wanted == 0 or len(matrix) == 0:
             return self._hits(np.empty((len(matrix), 0), np.float32), np.empty((len(matrix), 0), np.int64), k, plan)
-        if plan.ef_search is None:
+        if index is None or plan.exact:
             distances, rows = search_exactly(self._vectors, matrix, wanted, selection)
-        elif selection is None:
-            distances, rows = search_graph(self._graph, self._vectors, matrix, wanted, plan.ef_search)
         else:
-            assert graph is not None, "only a field with a graph is planned to be searched through it"
-            distances, rows = search_filtered_graph(
-                self._graph, self._vectors, matrix, wanted, selection, plan, graph.m
-            )
+            distances, rows = index.search(matrix, wanted, selection, plan)
         return self._hits(distances, rows, k, plan)
+
+    def expected_distances(self, *, allowed: int, k: int, ef_search: int) -> int | None:
+        """Distances that a search for `k` of `allowed` vectors computes for a query; None if that cannot be told."""
+        if self._index is None or allowed == 0:
+            return allowed
+        plan = self._index.plan(allowed=allowed, k=min(k, allowed), ef_search=ef_search)
+        return allowed if plan.exact else self._index.expected_distances(plan, allowed=allowed)
 
     def _hits(self, distances: Matrix, rows: Rows, k: int, plan: SearchPlan) -> SearchHits:
         """FAISS's answer as scores and target rows, padded to `k` columns."""

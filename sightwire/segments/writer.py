@@ -5,27 +5,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sightwire.segments.atomic_folder import atomic_folder
-from sightwire.segments.content import FieldContent, SegmentContent
+from sightwire.segments.content import SegmentContent
 from sightwire.segments.description import (
     DESCRIPTION_FILE,
     ITEMS_FILE,
     OBJECTS_FILE,
     TOMBSTONES_FILE,
     FieldDescription,
-    GraphParameters,
     SegmentDescription,
     describe_file,
 )
-from sightwire.segments.graph import build_graph
+from sightwire.segments.field_writing import write_fields
 from sightwire.segments.mapped_table import write_table
-from sightwire.segments.schema import VectorColumn
 from sightwire.segments.text.building import write_text_index
-from sightwire.segments.vector_file import map_vectors, write_vectors
+from sightwire.segments.vector_indexes.policy import IndexPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +35,13 @@ class SegmentIdentity:
     generation: str
 
 
-@dataclass(frozen=True, slots=True)
-class GraphPolicy:
-    """Which fields get a graph index: those with at least `min_rows` vectors. Fewer are searched exactly.
-
-    `threads` bounds the threads of the build.
-    """
-
-    parameters: GraphParameters
-    min_rows: int
-    threads: int = 1
-
-
 def write_segment(
-    folder: Path, identity: SegmentIdentity, content: SegmentContent, *, graphs: GraphPolicy | None = None
+    folder: Path, identity: SegmentIdentity, content: SegmentContent, *, indexes: IndexPolicy | None = None
 ) -> SegmentDescription:
     """Writes `content` as the new folder `folder`, flushed to disk.
 
     Args:
-        graphs: None builds no graph index.
+        indexes: None builds none; every field is searched exactly.
 
     Raises:
         FileExistsError: `folder` exists.
@@ -69,54 +54,11 @@ def write_segment(
         ):
             if table.num_rows:
                 write_table(temporary / name, table)
-        fields = tuple(
-            _write_field(temporary, column, content.fields[column.name], _target_count(content, column), graphs)
-            for column in content.schema.vectors
-        )
+        fields = write_fields(temporary, content, indexes)
         text_files = write_text_index(temporary, content.items, content.objects, content.schema.language)
         description = _describe(identity, content, fields, text_files, temporary)
         (temporary / DESCRIPTION_FILE).write_text(description.model_dump_json(indent=1))
     return description
-
-
-def _target_count(content: SegmentContent, column: VectorColumn) -> int:
-    rows: int = (content.objects if column.per_object else content.items).num_rows
-    return rows
-
-
-def _write_field(
-    folder: Path, column: VectorColumn, content: FieldContent, targets: int, graphs: GraphPolicy | None
-) -> FieldDescription:
-    rows = len(content.matrix)
-    field = FieldDescription(
-        name=column.name,
-        dimension=column.dimension,
-        metric=column.metric,
-        per_object=column.per_object,
-        rows=rows,
-    )
-    if not rows:
-        return field
-    vectors_file = f"vectors.{column.name}.f32"
-    write_vectors(folder / vectors_file, content.matrix, column.metric)
-    rows_file = None
-    # Target rows ascend strictly, so as many of them as there are targets can only be 0, 1, 2, …
-    if rows != targets:
-        rows_file = f"rows.{column.name}.npy"
-        np.save(folder / rows_file, content.target_rows)
-    graph_file = None
-    if graphs is not None and rows >= graphs.min_rows:
-        graph_file = f"graph.{column.name}.faiss"
-        mapped = map_vectors(folder / vectors_file, rows, column.dimension, column.metric)
-        build_graph(folder / graph_file, mapped, graphs.parameters, threads=graphs.threads)
-    return field.model_copy(
-        update={
-            "vectors_file": vectors_file,
-            "rows_file": rows_file,
-            "graph_file": graph_file,
-            "graph": graphs.parameters if graphs is not None and graph_file is not None else None,
-        }
-    )
 
 
 def _describe(

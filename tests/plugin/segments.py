@@ -12,7 +12,8 @@ from sightwire.segments.batch import IndexedItem, IndexedObject, Tombstone, segm
 from sightwire.segments.identifiers import new_segment_id
 from sightwire.segments.reader import SegmentReader
 from sightwire.segments.schema import SegmentSchema, VectorColumn
-from sightwire.segments.writer import GraphPolicy, SegmentIdentity, write_segment
+from sightwire.segments.vector_indexes.policy import IndexPolicy
+from sightwire.segments.writer import SegmentIdentity, write_segment
 
 SCHEMA = SegmentSchema(
     vectors=(
@@ -63,9 +64,9 @@ def make_segment(
     tombstones: Sequence[Tombstone] = (),
     *,
     schema: SegmentSchema = SCHEMA,
-    graphs: GraphPolicy | None = None,
+    indexes: IndexPolicy | None = None,
 ) -> SegmentReader:
     identity_ = identity()
     folder = parent / identity_.id
-    write_segment(folder, identity_, segment_content(items, tombstones, schema), graphs=graphs)
+    write_segment(folder, identity_, segment_content(items, tombstones, schema), indexes=indexes)
     return SegmentReader.open(folder)

@@ -8,15 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightwire.contracts.collections import Metric
+from sightwire.contracts.collections import IndexParameters, Metric
 from sightwire.errors import InvalidVectorError
 from sightwire.segments.batch import IndexedItem
-from sightwire.segments.description import GraphParameters
 from sightwire.segments.reader import SegmentReader
 from sightwire.segments.schema import SegmentSchema, VectorColumn
 from sightwire.segments.search_plan import plan_search
+from sightwire.segments.vector_indexes.policy import IndexPolicy
 from sightwire.segments.vectors import is_storable, unstorable_rows
-from sightwire.segments.writer import GraphPolicy
 from tests.plugin.segments import item, make_segment
 
 ROWS, DIMENSION = 3000, 24
@@ -39,9 +38,9 @@ def random_items(rows: int, *, every: int = 1) -> list[IndexedItem]:
 
 @pytest.fixture(scope="module", params=METRICS, ids=[metric.value for metric in METRICS])
 def graph_segment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SegmentReader:
-    graphs = GraphPolicy(GraphParameters(m=16, ef_construction=80), min_rows=1)
+    indexes = IndexPolicy(IndexParameters(m=16, ef_construction=80), min_rows=1)
     return make_segment(
-        tmp_path_factory.mktemp("segments"), random_items(ROWS), schema=schema(request.param), graphs=graphs
+        tmp_path_factory.mktemp("segments"), random_items(ROWS), schema=schema(request.param), indexes=indexes
     )
 
 
@@ -83,7 +82,7 @@ def test_search_finds_the_best_of_what_is_allowed(graph_segment: SegmentReader, 
 def test_a_graph_and_its_vectors_share_one_copy(graph_segment: SegmentReader) -> None:
     sizes = {file.name: file.bytes for file in graph_segment.description.files}
     assert sizes["vectors.v.f32"] == 64 + 4 * ROWS * DIMENSION
-    assert sizes["graph.v.faiss"] < 300 * ROWS
+    assert sizes["index.v.faiss"] < 300 * ROWS
     assert not graph_segment.search("v", np.ones((1, DIMENSION)), 10).plan.exact
 
 
@@ -151,7 +150,7 @@ def test_the_plan_follows_the_cost(
     rows: int, allowed: int, k: int, ef_search: int, graph_m: int | None, expected: int | None
 ) -> None:
     plan = plan_search(rows=rows, allowed=allowed, k=k, ef_search=ef_search, graph_m=graph_m)
-    assert plan.ef_search == expected
+    assert plan.candidates == expected
 
 
 @given(
@@ -166,9 +165,9 @@ def test_a_graph_search_keeps_enough_candidates_and_costs_less_than_exact(
 ) -> None:
     allowed = int(rows * share)
     plan = plan_search(rows=rows, allowed=allowed, k=k, ef_search=ef, graph_m=m)
-    if plan.ef_search is not None:
-        assert plan.ef_search * allowed / rows >= max(k, ef)
-        assert plan.ef_search * m < allowed
+    if plan.candidates is not None:
+        assert plan.candidates * allowed / rows >= max(k, ef)
+        assert plan.candidates * m < allowed
 
 
 @given(

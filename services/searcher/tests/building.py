@@ -20,11 +20,11 @@ from sightwire.contracts.collections import (
 )
 from sightwire.contracts.names import FIRST_GENERATION
 from sightwire.segments.batch import IndexedItem, IndexedObject, Tombstone, segment_content
-from sightwire.segments.description import GraphParameters
 from sightwire.segments.identifiers import new_segment_id
 from sightwire.segments.reader import SegmentReader
 from sightwire.segments.schema import SegmentSchema
-from sightwire.segments.writer import GraphPolicy, SegmentIdentity, write_segment
+from sightwire.segments.vector_indexes.policy import IndexPolicy
+from sightwire.segments.writer import SegmentIdentity, write_segment
 
 CLASS_NAMES = ("person", "dog", "cat", "cup")
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
@@ -96,16 +96,14 @@ def build_segment(
     *,
     tombstones: Sequence[Tombstone] = (),
     graph_min_rows: int | None = None,
+    hurry: bool = False,
 ) -> SegmentReader:
     """Writes a segment below `folder` and opens it; `graph_min_rows` None for one without graph indexes."""
     segment_id = new_segment_id()
-    parameters = record.spec.index
     write_segment(
         folder / segment_id,
         SegmentIdentity(segment_id, record.name, record.uid, FIRST_GENERATION),
         segment_content(items, tombstones, SegmentSchema.from_record(record)),
-        graphs=None
-        if graph_min_rows is None
-        else GraphPolicy(GraphParameters(m=parameters.m, ef_construction=parameters.ef_construction), graph_min_rows),
+        indexes=None if graph_min_rows is None else IndexPolicy.of(record, min_rows=graph_min_rows, hurry=hurry),
     )
     return SegmentReader.open(folder / segment_id)

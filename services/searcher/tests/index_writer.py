@@ -18,13 +18,13 @@ from sightwire.contracts.names import FIRST_GENERATION
 from sightwire.segments.batch import IndexedItem, segment_content
 from sightwire.segments.deletes import load_deletes, store_deletes
 from sightwire.segments.depot import SegmentDepot
-from sightwire.segments.description import GraphParameters
 from sightwire.segments.identifiers import new_segment_id
 from sightwire.segments.layout import IndexLayout
 from sightwire.segments.manifest import Checkpoint, Manifest, SegmentEntry
 from sightwire.segments.manifest_store import ManifestStore
 from sightwire.segments.schema import SegmentSchema
-from sightwire.segments.writer import GraphPolicy, SegmentIdentity, write_segment
+from sightwire.segments.vector_indexes.policy import IndexPolicy
+from sightwire.segments.writer import SegmentIdentity, write_segment
 
 
 class IndexWriter:
@@ -115,12 +115,11 @@ class IndexWriter:
         record = self._record
         segment_id = new_segment_id()
         content = segment_content(items, (), SegmentSchema.from_record(record))
-        parameters = GraphParameters(m=record.spec.index.m, ef_construction=record.spec.index.ef_construction)
         write_segment(
             self._depot.folder(segment_id),
             SegmentIdentity(segment_id, record.name, record.uid, FIRST_GENERATION),
             content,
-            graphs=GraphPolicy(parameters, graph_min_rows) if graph_min_rows is not None else None,
+            indexes=IndexPolicy.of(record, min_rows=graph_min_rows) if graph_min_rows is not None else None,
         )
         for row, item_id in enumerate(content.items["id"].to_pylist()):
             self._rows[item_id] = (segment_id, row)

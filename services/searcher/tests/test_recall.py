@@ -117,7 +117,7 @@ def test_the_cheaper_plan_is_chosen(
     rows: int, allowed: int, k: int, ef_search: int, graph_m: int | None, expected: int | None
 ) -> None:
     plan = plan_search(rows=rows, allowed=allowed, k=k, ef_search=ef_search, graph_m=graph_m)
-    assert plan == SearchPlan(ef_search=expected)
+    assert plan == SearchPlan(expected)
 
 
 @pytest.mark.parametrize(("candidates", "allowed", "expected"), [(128, 50_000, 1024), (1024, 50_000, None)])

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from sightwire.segments.search_plan import plan_search
 from sightwire_searcher.search.query import Query
 from sightwire_searcher.search.selections import Selections
 from sightwire_searcher.snapshot import Snapshot
@@ -24,18 +23,10 @@ def estimated_products(snapshot: Snapshot, selections: Selections, query: Query)
         choice = selections.known_vectors(view, target.field, query.filter)
         if choice is None:
             return None
-        description = view.reader.fields[target.field].description
-        links = description.graph.m if description.graph is not None else None
-        plan = plan_search(
-            rows=description.rows, allowed=choice.count, k=query.k, ef_search=query.ef_search, graph_m=links
-        )
-        if plan.ef_search is None or links is None:
-            distances += choice.count
-        elif choice.selection is None:
-            # The lowest level of the graph has twice the links.
-            distances += plan.ef_search * 2 * links
-        else:
-            # It may have to look farther.
+        index = view.reader.fields[target.field]
+        expected = index.expected_distances(allowed=choice.count, k=query.k, ef_search=query.ef_search)
+        if expected is None:
             return None
+        distances += expected
     dimension = snapshot.record.dimension(target.field)
     return distances * dimension + len(snapshot.segments) * _PRODUCTS_PER_SEGMENT

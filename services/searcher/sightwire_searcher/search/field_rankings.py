@@ -121,7 +121,7 @@ def _segment_report(
         vectors=view.reader.fields[search.field].rows,
         selected=choice.count,
         strategy=strategy_of(choice, plan),
-        candidates=plan.ef_search if plan is not None else None,
+        candidates=plan.candidates if plan is not None else None,
         found=len(answer.rows[0]) if answer is not None else 0,
         seconds=seconds,
     )
