@@ -1,5 +1,6 @@
 """Writes the text index of a segment from its tables."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,13 @@ from sightwire.segments.text.layout import ANALYZER, ROW_FIELD, take_files, text
 #: Words in memory before tantivy starts another part of the index; a bound, not an allocation.
 _HEAP_BYTES: Final = 512 << 20
 
+#: Files in here never reach a disk.
+_MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108 - no predictable name is used in it
+_NEEDED_MEMORY: Final = 32 << 20
+#: Up to this an index takes a small part of that.
+_SMALL_ROWS: Final = 5000
+_SMALL_BYTES: Final = 2 << 20
+
 
 def write_text_index(folder: Path, items: pa.Table, objects: pa.Table, language: TextLanguage) -> tuple[str, ...]:
     """Writes the text index of a segment into its folder.
@@ -36,7 +44,7 @@ def write_text_index(folder: Path, items: pa.Table, objects: pa.Table, language:
     """
     if not _has_words(items, objects):
         return ()
-    index_folder = Path(tempfile.mkdtemp(prefix="text-", dir=folder))
+    index_folder = Path(tempfile.mkdtemp(prefix="sightwire-text-", dir=_building_place(folder, items)))
     try:
         index = tantivy.Index(text_schema(), str(index_folder))
         index.register_tokenizer(ANALYZER, text_analyzer(language))
@@ -61,6 +69,15 @@ def class_names_by_item(objects: pa.RecordBatch, rows: Sequence[int]) -> list[li
         list(dict.fromkeys(names.slice(start, end - start).to_pylist()))
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
     ]
+
+
+def _building_place(folder: Path, items: pa.Table) -> Path:
+    """Where the index of a segment is built before its files are moved into the segment's folder."""
+    # tantivy flushes each of its files to disk, and so does who writes the segment: for a small commit once is enough.
+    is_small = items.num_rows <= _SMALL_ROWS and items["text"].nbytes <= _SMALL_BYTES
+    if not is_small or not os.access(_MEMORY_FOLDER, os.W_OK):
+        return folder
+    return _MEMORY_FOLDER if shutil.disk_usage(_MEMORY_FOLDER).free >= _NEEDED_MEMORY else folder
 
 
 def _has_words(items: pa.Table, objects: pa.Table) -> bool:

@@ -5,6 +5,7 @@ tantivy wants a folder of its own and names its files by random ids. In a segmen
 """
 
 import re
+import shutil
 import uuid
 from pathlib import Path
 from typing import Final
@@ -40,7 +41,7 @@ def take_files(index_folder: Path, segment_folder: Path) -> list[str]:
         meta = meta.replace(segment_id, str(uuid.UUID(int=number)))
         for path in sorted(index_folder.glob(f"{segment_id.replace('-', '')}.*")):
             name = f"{_PREFIX}{number}{path.suffix}"
-            path.rename(segment_folder / name)
+            shutil.move(path, segment_folder / name)
             names.append(name)
     (segment_folder / (_PREFIX + _META)).write_text(meta)
     return sorted([*names, _PREFIX + _META])
