@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sightwire.contracts.collections import IndexParameters, IndexType, Metric
 from sightwire.errors import CorruptDataError
 from sightwire.segments.description import FieldDescription, IndexDescription
+from sightwire.segments.schema import SegmentSchema, VectorColumn
 from sightwire.segments.search_plan import plan_list_search
 from sightwire.segments.vector_file import map_vectors, write_vectors
 from sightwire.segments.vector_index import VectorIndex
@@ -22,6 +23,7 @@ from sightwire.segments.vector_indexes.kinds import IndexKind, choose_kind
 from sightwire.segments.vector_indexes.opening import build_index
 from sightwire.segments.vector_indexes.policy import IndexPolicy
 from sightwire.segments.vectors import normalized
+from tests.plugin.segments import item, make_segment, vector
 
 ROWS, DIMENSION, CLUSTERS, QUERIES, K = 20_000, 32, 60, 40, 10
 Mask = npt.NDArray[np.bool_]
@@ -267,3 +269,50 @@ def test_the_nearest_lists_are_read_until_they_hold_enough(allowed: list[int], w
         assert numbers.tolist() == [number for number in order if number in set(numbers.tolist())]
         if sizes[numbers].sum() < wanted:
             assert len(numbers) == np.count_nonzero(sizes)
+
+
+def test_each_field_of_a_segment_is_indexed_as_it_asks(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    names = ("plain", "small", "exact", "rare")
+    schema = SegmentSchema(vectors=tuple(VectorColumn(name, 16, Metric.L2) for name in names), metadata={})
+    items = [
+        item(
+            f"item-{number}",
+            vectors={name: vector(rng, 16) for name in names if name != "rare" or number % 100 == 0},
+        )
+        for number in range(1_200)
+    ]
+    by_field = {
+        "small": IndexParameters(type=IndexType.HNSW_SQ, m=8),
+        "exact": IndexParameters(type=IndexType.FLAT),
+    }
+    policy = IndexPolicy(IndexParameters(m=12), min_rows=1_000, threads=2, by_field=by_field)
+    segment = make_segment(tmp_path, items, schema=schema, indexes=policy)
+    assert {name: field.kind for name, field in segment.fields.items()} == {
+        "plain": IndexKind.HNSW,
+        "small": IndexKind.HNSW_SQ,
+        "exact": IndexKind.FLAT,
+        "rare": IndexKind.FLAT,
+    }
+    description = segment.fields["small"].description.index
+    assert description is not None
+    assert description.parameters == by_field["small"]
+    assert segment.vector_memory.vectors == 3 * 1_200 + 12
+    assert segment.vector_memory.mapped_vector_bytes == 16 * 4 * segment.vector_memory.vectors
+    whole_vectors_of_small = next(file.bytes for file in segment.description.files if file.name == "vectors.small.f32")
+    assert segment.warm() == segment.disk_bytes - whole_vectors_of_small
+    for name in names:
+        row = int(segment.fields[name].target_rows()[5])
+        stored = segment.vector(name, row)
+        assert stored is not None
+        assert segment.search(name, stored[None], 1).rows.tolist() == [[row]]
+
+
+def test_in_a_hurry_a_segment_is_indexed_by_lists(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    schema = SegmentSchema(vectors=(VectorColumn("v", 16, Metric.COSINE),), metadata={})
+    items = [item(f"item-{number}", vectors={"v": vector(rng, 16)}) for number in range(1_200)]
+    segment = make_segment(
+        tmp_path, items, schema=schema, indexes=IndexPolicy(IndexParameters(), min_rows=1_000, hurry=True)
+    )
+    assert segment.fields["v"].kind is IndexKind.IVF_SQ
