@@ -31,7 +31,9 @@ from sightwire_searcher.snapshot import Snapshot
 
 #: What a word counts in the parts of an item beside the best one.
 _OTHER_PARTS: Final = 0.1
-#: A filter that leaves no more items than this becomes a part of the query.
+#: Matches that are fetched at first, of which a filter may leave enough.
+_MAX_FIRST_FETCH: Final = 1000
+#: A filter that leaves no more items than this becomes a part of the query then.
 _MAX_LISTED_ROWS: Final = 2000
 _WIDENING: Final = 4
 
@@ -100,13 +102,8 @@ def best_allowed(index: TextIndex, query: Query, k: int, choice: Choice) -> Text
     """The `k` best matches among the items that may be found; `total` is their number only if all of them are given."""
     if choice.selection is None:
         return index.best(query, k)
-    if choice.count <= _MAX_LISTED_ROWS:
-        listed = Query.const_score_query(
-            Query.term_set_query(index.schema, ROW_FIELD, choice.selection.rows.tolist()), 0.0
-        )
-        return index.best(Query.boolean_query([(Occur.Must, query), (Occur.Must, listed)]), k)
     wanted = min(k, choice.count)
-    fetched = max(wanted, wanted * index.rows // choice.count)
+    fetched = max(wanted, min(wanted * index.rows // choice.count, _MAX_FIRST_FETCH))
     while True:
         hits = index.best(query, fetched)
         allowed = np.flatnonzero(choice.selection.mask[hits.rows])
@@ -115,6 +112,10 @@ def best_allowed(index: TextIndex, query: Query, k: int, choice: Choice) -> Text
             kept = allowed[:k]
             total = len(allowed) if exhausted else len(allowed) + 1
             return TextHits(hits.scores[kept], hits.rows[kept], total)
+        if choice.count <= _MAX_LISTED_ROWS:
+            rows = Query.term_set_query(index.schema, ROW_FIELD, choice.selection.rows.tolist())
+            listed = Query.const_score_query(rows, 0.0)
+            return index.best(Query.boolean_query([(Occur.Must, query), (Occur.Must, listed)]), k)
         fetched *= _WIDENING
 
 
