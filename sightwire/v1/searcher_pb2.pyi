@@ -470,7 +470,7 @@ class Hit(_message.Message):
     @_builtins.property
     def field_scores(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldScore]:
         """Score and 1-based rank per field query, in request order, then of the text query with the field name `_text`; a rank
-        of 0 means that the field did not find the item.
+        of 0 means that the field did not find the item. Left out for a single field query, unless `explain`.
         """
 
     @_builtins.property

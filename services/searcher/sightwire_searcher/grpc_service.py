@@ -2,8 +2,8 @@
 
 import functools
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
 from typing import Any, Final, TypeVar
 
 import grpc.aio
@@ -160,13 +160,20 @@ class SearcherService(searcher_pb2_grpc.SearcherServicer):
         return result
 
 
-@contextmanager
-def _measured(method: str) -> Iterator[None]:
-    started = time.perf_counter()
-    try:
-        yield
-    except SightwireError as error:
-        metrics.QUERY_ERRORS.labels(method, error.code).inc()
-        raise
-    finally:
-        metrics.QUERY_SECONDS.labels(method).observe(time.perf_counter() - started)
+class _measured:  # noqa: N801  reads as a statement
+    """Counts a request's time and its error; a class, since a generator's context manager takes twice as long."""
+
+    __slots__ = ("_method", "_started")
+
+    def __init__(self, method: str) -> None:
+        self._method = method
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(
+        self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, SightwireError):
+            metrics.QUERY_ERRORS.labels(self._method, error.code).inc()
+        metrics.METHOD_SECONDS[self._method].observe(time.perf_counter() - self._started)

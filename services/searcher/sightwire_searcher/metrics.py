@@ -12,6 +12,10 @@ QUERY_SECONDS: Final = Histogram(
     ["method"],
     buckets=FAST_BUCKETS,
 )
+#: The histogram of each method, looked up once.
+METHOD_SECONDS: Final = {
+    method: QUERY_SECONDS.labels(method) for method in ("Search", "GetItems", "ListItems", "DescribeCollection")
+}
 QUERY_ERRORS: Final = Counter("sightwire_searcher_query_errors_total", "Requests that failed", ["method", "error"])
 BATCH_SIZE: Final = Histogram(
     "sightwire_searcher_batch_size", "Queries that were searched together", buckets=(1, 2, 4, 8, 16, 32, 64)

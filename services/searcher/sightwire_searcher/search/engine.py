@@ -16,6 +16,7 @@ from sightwire_searcher.search.matched_objects import ObjectMatcher
 from sightwire_searcher.search.matching import matching_items
 from sightwire_searcher.search.mean_scores import fuse_by_mean_score
 from sightwire_searcher.search.normalized_scores import fuse_by_normalized_score, fuse_with_text
+from sightwire_searcher.search.plain_answers import documents_of, plain_response
 from sightwire_searcher.search.query import Query
 from sightwire_searcher.search.rankings import Ranking
 from sightwire_searcher.search.result_page import ResultPage, find_page, page_of
@@ -43,6 +44,11 @@ class SearchEngine:
         vectors = [query.targets[0].vector for query in queries]
         matrix = np.concatenate([vector for vector in vectors if vector is not None])
         rankings = self._rank(snapshot, first, 0, matrix, first.k)
+        if first.is_plain:
+            return [
+                _timed(plain_response(snapshot, ranking, first.k, with_documents=first.with_documents), started)
+                for ranking in rankings
+            ]
         return [
             self._respond(snapshot, query, [vector], page_of(fuse([ranking], [1.0]), query), started)
             for query, vector, ranking in zip(queries, vectors, rankings, strict=True)
@@ -56,6 +62,10 @@ class SearchEngine:
             InvalidInputError: it searches with an item that has no vector.
         """
         started = time.perf_counter()
+        vector = query.targets[0].vector if query.is_plain else None
+        if vector is not None:
+            (ranking,) = self._rank(snapshot, query, 0, vector, query.k)
+            return _timed(plain_response(snapshot, ranking, query.k, with_documents=query.with_documents), started)
         explanation = Explanation(snapshot.version, snapshot.generation) if query.explain else None
         vectors = query_matrices(snapshot, query.targets)
         order = query.order
@@ -144,7 +154,9 @@ class SearchEngine:
             else None
             for target, vector in zip(query.targets, vectors, strict=True)
         ]
-        documents = _documents(snapshot, page.items) if query.with_documents else [b""] * len(page.items)
+        documents = [b""] * len(page.items)
+        if query.with_documents:
+            documents = documents_of(snapshot, [item.found for item in page.items])
         response = searcher_pb2.SearchResponse(
             manifest_version=snapshot.version,
             generation=snapshot.generation,
@@ -211,14 +223,6 @@ def _fill_hit(
             break
 
 
-def _documents(snapshot: Snapshot, page: Sequence[FusedItem]) -> list[bytes]:
-    """Documents of a page, read together from each segment."""
-    documents = [b""] * len(page)
-    by_segment: dict[int, list[int]] = {}
-    for index, item in enumerate(page):
-        by_segment.setdefault(item.found.segment, []).append(index)
-    for segment, indexes in by_segment.items():
-        rows = [page[index].found.row for index in indexes]
-        for index, document in zip(indexes, snapshot.segments[segment].reader.documents(rows), strict=True):
-            documents[index] = document
-    return documents
+def _timed(response: searcher_pb2.SearchResponse, started: float) -> searcher_pb2.SearchResponse:
+    response.search_seconds = time.perf_counter() - started
+    return response

@@ -96,6 +96,11 @@ class Query:
         return names if self.text is None else (*names, TEXT)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether one vector asks for the first page of one field's items, and for nothing else."""
+        return self.batch_key is not None and not self.targets[0].per_object
+
+    @property
     def batch_key(self) -> Hashable | None:
         """Queries of one snapshot with the same key differ in their vector only; None for those that run alone."""
         runs_alone = len(self.targets) != 1 or self.offset > 0 or self.explain or self.group is not None

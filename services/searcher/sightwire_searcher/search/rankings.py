@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -43,12 +44,14 @@ def merge(snapshot: Snapshot, parts: Sequence[SegmentHits], depth: int) -> list[
     found: list[Found] = []
     for part in kept:
         ids = snapshot.segments[part.segment].reader.ids(part.rows)
-        found.extend(
-            Found(score, item_id, part.segment, row)
-            for score, item_id, row in zip(part.scores.tolist(), ids, part.rows.tolist(), strict=True)
-        )
-    found.sort(key=by_score_then_id)
+        found.extend(map(Found, part.scores.tolist(), ids, repeat(part.segment), part.rows.tolist()))
+    if len(kept) > 1 or _has_ties(found):
+        found.sort(key=by_score_then_id)
     return found[:depth]
+
+
+def _has_ties(found: Sequence[Found]) -> bool:
+    return len({score for score, _, _, _ in found}) < len(found)
 
 
 def by_score_then_id(found: Found) -> tuple[float, str]:
