@@ -7,6 +7,7 @@ from enum import StrEnum
 import orjson
 
 from sightwire.segments.search_plan import SearchPlan
+from sightwire.segments.vector_indexes.kinds import IndexKind
 from sightwire_searcher.search.selections import Choice
 
 
@@ -21,10 +22,10 @@ class Strategy(StrEnum):
     FLAT = "flat"
     #: Every vector that passes the filter was compared.
     SURVIVORS = "survivors"
-    #: Through the graph.
-    GRAPH = "graph"
-    #: Through the graph, keeping what passes the filter.
-    FILTERED_GRAPH = "filtered graph"
+    #: Through the index, of whatever kind.
+    INDEX = "index"
+    #: Through the index, keeping what passes the filter.
+    FILTERED_INDEX = "filtered index"
 
 
 def strategy_of(choice: Choice, plan: SearchPlan | None) -> Strategy:
@@ -35,15 +36,16 @@ def strategy_of(choice: Choice, plan: SearchPlan | None) -> Strategy:
         return Strategy.EMPTY
     if plan.exact:
         return Strategy.FLAT if choice.selection is None else Strategy.SURVIVORS
-    return Strategy.GRAPH if choice.selection is None else Strategy.FILTERED_GRAPH
+    return Strategy.INDEX if choice.selection is None else Strategy.FILTERED_INDEX
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentReport:
-    """How one segment answered for one field. `candidates` is None unless a graph was walked."""
+    """How one segment answered for one field. `candidates` is None unless the index was searched."""
 
     segment: str
     vectors: int
+    index: IndexKind
     selected: int
     strategy: Strategy
     candidates: int | None

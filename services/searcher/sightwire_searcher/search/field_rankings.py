@@ -119,6 +119,7 @@ def _segment_report(
     return SegmentReport(
         segment=view.reader.id,
         vectors=view.reader.fields[search.field].rows,
+        index=view.reader.fields[search.field].kind,
         selected=choice.count,
         strategy=strategy_of(choice, plan),
         candidates=plan.candidates if plan is not None else None,
