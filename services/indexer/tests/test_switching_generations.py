@@ -1,0 +1,136 @@
+"""A switch of generations by the indexer: searchers follow, or it goes back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from sightwire_indexer.app import indexer_options
+from sightwire_indexer.collection_indexer import CollectionIndexer
+from sightwire_indexer.following import Followers, Following, Verdict, judge_switch
+from sightwire_indexer.merge_processes import MergeProcesses
+from sightwire_indexer.opening import OpenCollections, Surroundings
+from sightwire_indexer.outlet import BusOutlet
+from sightwire_indexer.tombstone_horizon import TombstoneHorizon
+
+from services.indexer.tests.indexer_world import IndexerWorld, embedded_item
+from sightwire.bus.searchers import SearcherDirectory
+from sightwire.contracts.collections import CollectionRecord
+from sightwire.segments.generation_store import GenerationStore
+from sightwire.segments.generations import GenerationRecord, GenerationState
+from sightwire.segments.layout import IndexLayout
+from tests.plugin.waiting import wait_until
+
+
+@pytest.mark.parametrize(
+    ("loaded", "seconds_left", "expected"),
+    [
+        pytest.param({}, 1, Verdict(Following.COMPLETE), id="nobody to wait for"),
+        pytest.param({"a": 7, "b": 8}, 1, Verdict(Following.COMPLETE), id="all have it or a newer one"),
+        pytest.param({"a": 7, "b": 6}, 1, Verdict(Following.WAITING, ("b",)), id="one has not"),
+        pytest.param({"b": 0, "a": 6, "c": 7}, 0, Verdict(Following.FAILED, ("a", "b")), id="two never did"),
+        pytest.param({"a": 7}, -1, Verdict(Following.COMPLETE), id="just in time"),
+    ],
+)
+def test_a_switch_is_judged_by_who_has_loaded_it(
+    loaded: Mapping[str, int], seconds_left: float, expected: Verdict
+) -> None:
+    assert judge_switch(loaded, 7, seconds_left=seconds_left) == expected
+
+
+async def test_followers_are_waited_for_until_they_change() -> None:
+    loaded = {"a": 6}
+    followers = Followers(lambda: loaded)
+    following = asyncio.create_task(followers.follow(7, seconds=20))
+    await asyncio.sleep(0)
+    loaded["a"] = 7
+    followers.changed()
+    assert await following == Verdict(Following.COMPLETE)
+    assert await followers.follow(8, seconds=0.01) == Verdict(Following.FAILED, ("a",))
+
+
+@asynccontextmanager
+async def open_indexer(world: IndexerWorld, record: CollectionRecord) -> AsyncIterator[CollectionIndexer]:
+    """The indexer of one collection, as the service opens it, with searchers by their announcements."""
+    stopping = asyncio.Event()
+    async with MergeProcesses() as processes, SearcherDirectory(world.bus) as searchers:
+        collections = OpenCollections(
+            Surroundings(
+                world.bus,
+                world.blobs,
+                BusOutlet(world.bus),
+                processes,
+                indexer_options(world.settings, TombstoneHorizon(3600)),
+                lambda record: searchers.loaded(record.name, record.uid),
+            )
+        )
+
+        async def pass_changes_on() -> None:
+            while True:
+                await searchers.wait_for_change()
+                collections.searchers_changed()
+
+        passing = asyncio.create_task(pass_changes_on())
+        indexing = asyncio.create_task(collections.index(record, lambda: True, stopping, lambda _problem: None))
+        try:
+            yield await wait_until(lambda: collections.indexer(record.name), describe="the collection to be open")
+        finally:
+            stopping.set()
+            await indexing
+            passing.cancel()
+            with suppress(asyncio.CancelledError):
+                await passing
+
+
+async def stage_copy_of_live(world: IndexerWorld, record: CollectionRecord) -> None:
+    content = await world.content(record)
+    assert content is not None
+    manifest = content.manifest
+    await GenerationStore(world.blobs, IndexLayout.of(record)).store(
+        GenerationRecord(
+            name="g2",
+            state=GenerationState.STAGED,
+            space=manifest.space,
+            created_at=manifest.created_at,
+            segments=manifest.segments,
+            base_version=manifest.version,
+        )
+    )
+
+
+async def test_a_switch_takes_its_turn_with_commits_and_loses_nothing(
+    world: IndexerWorld, make_record: Callable[..., CollectionRecord]
+) -> None:
+    record = await world.create(make_record())
+    async with open_indexer(world, record) as indexer:
+        await world.indexed_up_to(record, await world.publish(record, embedded_item("a", 1), embedded_item("b", 2)))
+        await stage_copy_of_live(world, record)
+        await world.indexed_up_to(record, await world.publish(record, embedded_item("a", 3)))
+        publishing = asyncio.create_task(world.publish(record, embedded_item("b", 4), embedded_item("c", 5)))
+        report = await indexer.switch("g2")
+        content = await world.indexed_up_to(record, await publishing)
+        assert (report.left, report.name, report.succeeded) == ("g1", "g2", True)
+        assert content.manifest.generation == "g2"
+        assert content.versions == {"a": 3, "b": 4, "c": 5}
+        (switch,) = [event for event in world.searcher.ready if event.reason == "switch"]
+        assert (switch.generation, switch.manifest_version) == ("g2", report.manifest_version)
+
+
+async def test_a_switch_that_a_searcher_does_not_follow_is_taken_back(
+    world: IndexerWorld, make_record: Callable[..., CollectionRecord]
+) -> None:
+    record = await world.create(make_record())
+    async with open_indexer(world, record) as indexer:
+        await world.indexed_up_to(record, await world.publish(record, embedded_item("a", 1)))
+        await stage_copy_of_live(world, record)
+        await wait_until(lambda: world.searcher.ready)
+        world.searcher.loading = False
+        report = await indexer.switch("g2", follow_seconds=0.5)
+        assert (report.succeeded, report.behind) == (False, ("searcher-1",))
+        await world.searcher.load()
+        content = await world.indexed_up_to(record, await world.publish(record, embedded_item("b", 2)))
+        assert content.manifest.generation == "g1"
+        assert content.versions == {"a": 1, "b": 2}
+        failed = await GenerationStore(world.blobs, IndexLayout.of(record)).find("g2")
+        assert failed is not None
+        assert failed.state is GenerationState.FAILED
