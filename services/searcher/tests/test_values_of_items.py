@@ -85,7 +85,7 @@ filters = st.sampled_from(
         pb.Filter(ids=pb.StringList(values=["nobody"])),
     ]
 )
-property_test = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
+property_test = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 
 
 @contextmanager

@@ -25,6 +25,7 @@ CLASSES: Final = "_classes"
 DEFAULT_VALUES: Final = 10
 MAX_VALUES: Final = 1000
 MAX_FACETS: Final = 16
+_MARKS_PER_NUMBER: Final = 100
 _COUNTED_TYPES: Final = frozenset(
     {MetadataType.STRING, MetadataType.INTEGER, MetadataType.BOOLEAN, MetadataType.STRING_LIST}
 )
@@ -98,7 +99,9 @@ def _most_frequent(parts: Sequence[_Occurrences], limit: int) -> tuple[Any, list
 
 def _items_with_other_values(part: _Occurrences, listed: Any) -> int:
     is_listed = pc.is_in(part.values, value_set=listed).to_numpy(zero_copy_only=False)
-    return len(np.unique(part.items[~is_listed[part.codes]]))
+    items = part.items[~is_listed[part.codes]]
+    # They ascend, so that each change is another item.
+    return int(np.count_nonzero(items[1:] != items[:-1])) + 1 if len(items) else 0
 
 
 def _occurrences(part: MatchingItems, field: str, record: CollectionRecord) -> _Occurrences:
@@ -118,11 +121,10 @@ def _class_name(class_id: int, record: CollectionRecord) -> str:
 
 
 def _of_scalars(column: Any, rows: npt.NDArray[np.int64]) -> _Occurrences:
-    encoded = _encoded(column.take(rows))
-    present = encoded.indices.is_valid().to_numpy(zero_copy_only=False)
-    items = np.flatnonzero(present)
-    codes = encoded.indices.drop_null().to_numpy().astype(np.int64)
-    return _Occurrences(items, codes, encoded.dictionary, missing=len(rows) - len(items))
+    codes, values = _coded(column)
+    codes = codes[rows]
+    items = np.flatnonzero(codes >= 0)
+    return _Occurrences(items, codes[items], values, missing=len(rows) - len(items))
 
 
 def _of_lists(lists: Any, rows: npt.NDArray[np.int64]) -> _Occurrences:
@@ -132,14 +134,26 @@ def _of_lists(lists: Any, rows: npt.NDArray[np.int64]) -> _Occurrences:
     # Position of each element: where its list begins, and how far it is from there.
     before = np.cumsum(lengths) - lengths
     elements = np.arange(len(items)) - np.repeat(before - offsets[:-1][rows], lengths)
-    encoded = _encoded(lists.values.take(elements))
-    distinct = max(len(encoded.dictionary), 1)
+    codes, values = _coded(lists.values)
+    distinct = max(len(values), 1)
     # A list may repeat a value; the item counts once.
-    pairs = np.unique(items * distinct + encoded.indices.to_numpy())
-    return _Occurrences(
-        pairs // distinct, pairs % distinct, encoded.dictionary, missing=int(np.count_nonzero(lengths == 0))
-    )
+    pairs = _distinct(items * distinct + codes[elements], below=len(rows) * distinct)
+    return _Occurrences(pairs // distinct, pairs % distinct, values, missing=int(np.count_nonzero(lengths == 0)))
 
 
-def _encoded(values: Any) -> Any:
-    return values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+def _distinct(numbers: npt.NDArray[np.int64], *, below: int) -> npt.NDArray[np.int64]:
+    """Each of `numbers`, which are from 0 to `below`, once and ascending; marks them where that beats sorting."""
+    if below > _MARKS_PER_NUMBER * len(numbers):
+        return np.unique(numbers)
+    marks = np.zeros(below, dtype=np.bool_)
+    marks[numbers] = True
+    return np.flatnonzero(marks)
+
+
+def _coded(column: Any) -> tuple[npt.NDArray[np.int64], Any]:
+    """A code per value, -1 for none, int64 [rows]; and the Arrow array of the values that they are positions of."""
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    indices = encoded.indices
+    if indices.null_count:
+        indices = indices.fill_null(-1)
+    return indices.to_numpy().astype(np.int64), encoded.dictionary
