@@ -246,7 +246,8 @@ async def test_segments_of_a_remote_store_are_copied_checked_and_removed(tmp_pat
     assert copy.is_relative_to(tmp_path / "cache")
     assert (tmp_path / "writer") not in copy.parents
 
-    # A copy that was damaged on this machine is fetched again.
+    # A copy that was damaged on this machine is fetched again by the next process; one checks its copies only once.
+    loader = SnapshotLoader(remote, tmp_path / "cache", verify=True)
     vectors_file = next(copy.glob("vectors.*"))
     damaged = bytearray(vectors_file.read_bytes())
     damaged[-1] ^= 0xFF
