@@ -140,5 +140,12 @@ async def test_every_accepted_picture_is_searchable_exactly_once_after_kills(
         assert Counter(listed) == Counter(accepted), "every item exactly once, and nothing else"
         hits = (await client.search(COLLECTION, text="a drawing", fields=["image"], k=min(PICTURES, 1000))).hits
         assert len(hits) == len({hit.id for hit in hits}) == min(PICTURES, 1000)
-        for item_id in random.Random(seed).sample(accepted, 20):
-            assert (await client.items.status(COLLECTION, item_id)).state == "searchable"
+
+        async def are_told_searchable() -> bool:
+            # A searcher that was killed counts as alive until its announcement expires; statuses wait for it.
+            for item_id in random.Random(seed).sample(accepted, 20):
+                status = await client.items.status(COLLECTION, item_id)
+                assert status.state == "searchable", f"{item_id} is {status.state}"
+            return True
+
+        await eventually(are_told_searchable, deadline=60)
