@@ -16,10 +16,10 @@ ARGS ?=
 .DEFAULT_GOAL := help
 # The steps of the set-up share one virtual environment.
 .NOTPARALLEL:
-.PHONY: help up test chaos bench lint format proto contracts lock setup setup-dev clean
+.PHONY: help up test chaos bench bench-search lint format proto contracts lock setup setup-dev clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: setup ## start the platform on this machine, with the demo collection (ARGS="--port 8300 --no-demo")
 	@exec $(BIN)/sightwire up $(ARGS)
@@ -32,6 +32,10 @@ chaos: setup-dev ## kill every process at random while 1,000 pictures go in (the
 
 bench: setup-dev ## measure the platform against its own parts called in-process
 	@exec $(BIN)/python -m bench $(ARGS)
+
+bench-search: setup-dev ## compare the searcher with FAISS and a bare server, and hybrid search with its parts (fetches WordNet)
+	@$(BIN)/python -m bench.search.comparison $(ARGS)
+	@$(BIN)/python -m bench.search.hybrid_quality $(ARGS)
 
 lint: setup-dev ## check style, types, imports, generated files
 	@exec .ci/lint

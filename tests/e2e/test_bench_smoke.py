@@ -12,6 +12,7 @@ REPOSITORY = Path(__file__).parents[2]
 TABLES = {
     "durability": "stored by the bus, per second",
     "ingest": "Pictures, per second",
+    "search.comparison": "100% may be found",
     "search_layers": "Queries a second through gRPC",
     "freshness": "From acknowledged to searchable",
 }
