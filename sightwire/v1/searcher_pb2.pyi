@@ -940,6 +940,8 @@ Global___DescribeCollectionRequest: _TypeAlias = DescribeCollectionRequest  # no
 
 @_typing.final
 class DescribeCollectionResponse(_message.Message):
+    """The newest snapshot of the searcher that answers, as it was when it was loaded."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     COLLECTION_FIELD_NUMBER: _builtins.int
@@ -951,15 +953,41 @@ class DescribeCollectionResponse(_message.Message):
     RESIDENT_BYTES_FIELD_NUMBER: _builtins.int
     DISK_BYTES_FIELD_NUMBER: _builtins.int
     CHECKPOINT_FIELD_NUMBER: _builtins.int
+    DELETED_ITEMS_FIELD_NUMBER: _builtins.int
+    TOMBSTONES_FIELD_NUMBER: _builtins.int
+    TEXT_BYTES_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    LARGEST_SEGMENTS_FIELD_NUMBER: _builtins.int
+    PROCESS_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
     uid: _builtins.str
     generation: _builtins.str
     manifest_version: _builtins.int
     items: _builtins.int
+    """Live items."""
     segments: _builtins.int
     resident_bytes: _builtins.int
+    """What must fit into memory for searches not to wait for the disk."""
     disk_bytes: _builtins.int
     checkpoint: _builtins.int
+    deleted_items: _builtins.int
+    """Items that are deleted or superseded and still in a segment, until a merge drops them."""
+    tombstones: _builtins.int
+    """Deletions that are remembered, in case their item arrives late."""
+    text_bytes: _builtins.int
+    """Full-text indexes, part of `disk_bytes` and `resident_bytes`."""
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldStatistics]:
+        """In the order in which the collection defines them."""
+
+    @_builtins.property
+    def largest_segments(self) -> _containers.RepeatedCompositeFieldContainer[Global___SegmentStatistics]:
+        """Those with the most items, deleted ones included, largest first; at most 100."""
+
+    @_builtins.property
+    def process(self) -> Global___ProcessMemory:
+        """At the moment of the call."""
+
     def __init__(
         self,
         *,
@@ -972,11 +1000,181 @@ class DescribeCollectionResponse(_message.Message):
         resident_bytes: _builtins.int = ...,
         disk_bytes: _builtins.int = ...,
         checkpoint: _builtins.int = ...,
+        deleted_items: _builtins.int = ...,
+        tombstones: _builtins.int = ...,
+        text_bytes: _builtins.int = ...,
+        fields: _abc.Iterable[Global___FieldStatistics] | None = ...,
+        largest_segments: _abc.Iterable[Global___SegmentStatistics] | None = ...,
+        process: Global___ProcessMemory | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["process", b"process"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "collection", b"collection", "disk_bytes", b"disk_bytes", "generation", b"generation", "items", b"items", "manifest_version", b"manifest_version", "resident_bytes", b"resident_bytes", "segments", b"segments", "uid", b"uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "collection", b"collection", "deleted_items", b"deleted_items", "disk_bytes", b"disk_bytes", "fields", b"fields", "generation", b"generation", "items", b"items", "largest_segments", b"largest_segments", "manifest_version", b"manifest_version", "process", b"process", "resident_bytes", b"resident_bytes", "segments", b"segments", "text_bytes", b"text_bytes", "tombstones", b"tombstones", "uid", b"uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DescribeCollectionResponse: _TypeAlias = DescribeCollectionResponse  # noqa: Y015
+
+@_typing.final
+class FieldStatistics(_message.Message):
+    """Vectors of one field and their indexes, over all segments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    VECTORS_FIELD_NUMBER: _builtins.int
+    DIMENSION_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    INDEX_BYTES_FIELD_NUMBER: _builtins.int
+    MAPPED_VECTOR_BYTES_FIELD_NUMBER: _builtins.int
+    RESIDENT_BYTES_FIELD_NUMBER: _builtins.int
+    RESIDENT_BYTES_PER_VECTOR_FIELD_NUMBER: _builtins.int
+    RAW_BYTES_PER_VECTOR_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    vectors: _builtins.int
+    """Deleted ones included."""
+    dimension: _builtins.int
+    metric: _builtins.str
+    """cosine, dot, l2"""
+    index_bytes: _builtins.int
+    """Links, codes, lists."""
+    mapped_vector_bytes: _builtins.int
+    """Whole vectors, in mapped files."""
+    resident_bytes: _builtins.int
+    """`index_bytes`, and those of `mapped_vector_bytes` that searches walk through; the others serve re-ranking alone."""
+    resident_bytes_per_vector: _builtins.float
+    """0 for a field without vectors."""
+    raw_bytes_per_vector: _builtins.int
+    """Of a whole vector: 4 * dimension."""
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedCompositeFieldContainer[Global___IndexKindStatistics]:
+        """Kinds in use, most vectors first."""
+
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        vectors: _builtins.int = ...,
+        dimension: _builtins.int = ...,
+        metric: _builtins.str = ...,
+        kinds: _abc.Iterable[Global___IndexKindStatistics] | None = ...,
+        index_bytes: _builtins.int = ...,
+        mapped_vector_bytes: _builtins.int = ...,
+        resident_bytes: _builtins.int = ...,
+        resident_bytes_per_vector: _builtins.float = ...,
+        raw_bytes_per_vector: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "field", b"field", "index_bytes", b"index_bytes", "kinds", b"kinds", "mapped_vector_bytes", b"mapped_vector_bytes", "metric", b"metric", "raw_bytes_per_vector", b"raw_bytes_per_vector", "resident_bytes", b"resident_bytes", "resident_bytes_per_vector", b"resident_bytes_per_vector", "vectors", b"vectors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FieldStatistics: _TypeAlias = FieldStatistics  # noqa: Y015
+
+@_typing.final
+class IndexKindStatistics(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    SEGMENTS_FIELD_NUMBER: _builtins.int
+    VECTORS_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """flat, hnsw, hnsw_sq, ivf_sq, ivf_pq"""
+    segments: _builtins.int
+    vectors: _builtins.int
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        segments: _builtins.int = ...,
+        vectors: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "segments", b"segments", "vectors", b"vectors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IndexKindStatistics: _TypeAlias = IndexKindStatistics  # noqa: Y015
+
+@_typing.final
+class SegmentStatistics(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class KindsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ID_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    DELETED_ITEMS_FIELD_NUMBER: _builtins.int
+    DISK_BYTES_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    items: _builtins.int
+    """Deleted ones included."""
+    deleted_items: _builtins.int
+    disk_bytes: _builtins.int
+    @_builtins.property
+    def kinds(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Kind of index by field name, of the fields with vectors."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        items: _builtins.int = ...,
+        deleted_items: _builtins.int = ...,
+        disk_bytes: _builtins.int = ...,
+        kinds: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted_items", b"deleted_items", "disk_bytes", b"disk_bytes", "id", b"id", "items", b"items", "kinds", b"kinds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SegmentStatistics: _TypeAlias = SegmentStatistics  # noqa: Y015
+
+@_typing.final
+class ProcessMemory(_message.Message):
+    """Memory of the searcher's process, all its collections together; absent where the system does not tell."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESIDENT_BYTES_FIELD_NUMBER: _builtins.int
+    RESIDENT_FILE_BYTES_FIELD_NUMBER: _builtins.int
+    resident_bytes: _builtins.int
+    resident_file_bytes: _builtins.int
+    """Those of `resident_bytes` that are pages of mapped files, program code included; the system can drop them."""
+    def __init__(
+        self,
+        *,
+        resident_bytes: _builtins.int = ...,
+        resident_file_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resident_bytes", b"resident_bytes", "resident_file_bytes", b"resident_file_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProcessMemory: _TypeAlias = ProcessMemory  # noqa: Y015
