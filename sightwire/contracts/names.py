@@ -14,6 +14,7 @@ ITEM_ID_PATTERN = r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,254}[^\s\x00-\x1f\x
 CollectionName = Annotated[str, StringConstraints(pattern=COLLECTION_NAME_PATTERN)]
 FieldName = Annotated[str, StringConstraints(pattern=FIELD_NAME_PATTERN)]
 SpaceName = Annotated[str, StringConstraints(pattern=SPACE_PATTERN)]
+GenerationName = Annotated[str, StringConstraints(pattern=r"^g[1-9][0-9]{0,17}$")]
 ItemId = Annotated[str, StringConstraints(pattern=ITEM_ID_PATTERN)]
 
 #: Space of collections whose vectors all come from the user.

@@ -84,8 +84,10 @@ COLLECTIONS = BucketDefinition("collections", "Collection records: specification
 ITEM_STATUS = BucketDefinition("item_status", "How far each item has come", flush_later=True)
 LEASES = BucketDefinition("leases", "Who owns what, renewed while its owner lives", ttl=10.0, flush_later=True)
 SEARCHERS = BucketDefinition("searchers", "Live searchers and what they have loaded", ttl=10.0, flush_later=True)
+OPERATIONS = BucketDefinition("operations", "Operations on indexes: what was asked, how far it is", ttl=30 * DAY)
+SCHEDULES = BucketDefinition("schedules", "Operations that are repeated, and what became of them")
 
-BUCKETS: Final = (COLLECTIONS, ITEM_STATUS, LEASES, SEARCHERS)
+BUCKETS: Final = (COLLECTIONS, ITEM_STATUS, LEASES, SEARCHERS, OPERATIONS, SCHEDULES)
 
 #: Durable consumer of all embedders on INGEST.
 EMBEDDER_CONSUMER: Final = "embedder"

@@ -5,6 +5,8 @@ from sightwire.contracts.names import key_token
 INGEST_ALL = "ingest.*"
 EMBEDDED_ALL = "embedded.*.*"
 DEAD_LETTERS_ALL = "dlq.>"
+#: Requests that any one indexer answers; see `sightwire.contracts.control`.
+CONTROL_INDEXERS = "control.indexers"
 
 
 def ingest(collection: str) -> str:
@@ -30,6 +32,31 @@ def index_ready(collection: str) -> str:
 def index_failed(collection: str) -> str:
     """Where the indexer says that it stopped a collection, and why."""
     return f"index.failed.{collection}"
+
+
+def index_build(collection: str) -> str:
+    """Where each change of an operation on an index is told."""
+    return f"index.build.{collection}"
+
+
+def index_schedule(collection: str) -> str:
+    """Where a schedule is told of that was paused after failures."""
+    return f"index.schedule.{collection}"
+
+
+def control_index(collection: str) -> str:
+    """Where the indexer that owns a collection takes requests; see `sightwire.contracts.control`."""
+    return f"control.index.{collection}"
+
+
+def operation_key(collection: str, operation: str) -> str:
+    """Key of an operation in the `operations` bucket."""
+    return f"{collection}.{operation}"
+
+
+def schedule_key(collection: str, schedule: str) -> str:
+    """Key of a schedule in the `schedules` bucket."""
+    return f"{collection}.{schedule}"
 
 
 def dead_letter(original_subject: str) -> str:

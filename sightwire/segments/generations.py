@@ -5,18 +5,17 @@ A generation owns nothing: segments belong to the index, and two generations may
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from sightwire.contracts.collections import IndexParameters
+from sightwire.contracts.names import GenerationName
 from sightwire.errors import CorruptDataError
 from sightwire.segments.manifest import SegmentEntry
 
 GENERATION_FORMAT_VERSION: Final = 1
 _PREFIX: Final = "g"
-
-GenerationName = Annotated[str, StringConstraints(pattern=r"^g[1-9][0-9]{0,17}$")]
 
 
 class GenerationState(StrEnum):
