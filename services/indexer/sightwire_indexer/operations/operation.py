@@ -14,7 +14,7 @@ class Operation(Protocol):
         """What was asked for, and what an earlier attempt remembered."""
 
     async def report(self, progress: Progress) -> None:
-        """Tells how far it is. May be called as often as one likes: the bus hears of it a few times a second at most."""
+        """Tells how far it is. May be called often: the bus hears of it a few times a second at most."""
 
     async def remember(self, memory: Mapping[str, Any]) -> None:
         """Stores what an attempt after a crash needs to go on from here; durable when it returns."""
