@@ -126,3 +126,15 @@ class ConfigurationError(SightwireError):
     """Settings that cannot work; the process should not start."""
 
     code = "bad-configuration"
+
+
+def error_with_code(code: str | None, detail: str) -> SightwireError | None:
+    """The error of that `code`, as it was at the other end of a wire; None for a code that nothing has."""
+    for kind in _all_errors(SightwireError):
+        if kind.code == code:
+            return kind(detail)
+    return None
+
+
+def _all_errors(base: type[SightwireError]) -> list[type[SightwireError]]:
+    return [base, *(kind for subclass in base.__subclasses__() for kind in _all_errors(subclass))]

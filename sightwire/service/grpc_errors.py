@@ -22,6 +22,7 @@ from sightwire.errors import (
     TooLargeError,
     UnauthorizedError,
     UnavailableError,
+    error_with_code,
 )
 
 logger = logging.getLogger(__name__)
@@ -78,16 +79,11 @@ def error_from_call(error: grpc.aio.AioRpcError, *, service: str) -> SightwireEr
     detail = error.details() or error.code().name
     metadata: Any = error.trailing_metadata() or ()
     code = next((value for key, value in metadata if key == ERROR_CODE_METADATA), None)
-    for kind in _all_errors(SightwireError):
-        if kind.code == code:
-            return kind(detail)
+    if (known := error_with_code(code, detail)) is not None:
+        return known
     if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in detail:
         return TooLargeError(f"the {service} refused a message: {detail}")
     for kind, status in _STATUS_BY_ERROR:
         if status is error.code():
             return kind(f"{service}: {detail}")
     return SightwireError(f"{service}: {detail}")
-
-
-def _all_errors(base: type[SightwireError]) -> list[type[SightwireError]]:
-    return [base, *(kind for subclass in base.__subclasses__() for kind in _all_errors(subclass))]
