@@ -99,6 +99,11 @@ class SegmentDescription(_Part):
         """Bytes of all files, `segment.json` aside."""
         return sum(file.bytes for file in self.files)
 
+    @property
+    def text_bytes(self) -> int:
+        """Bytes of the text index."""
+        return sum(file.bytes for file in self.files if file.name in self.text_files)
+
 
 def read_description(folder: Path) -> tuple[SegmentDescription, str]:
     """The description of the segment in `folder`, and the sha256 of its file.

@@ -214,6 +214,13 @@ class SegmentReader:
         """Bytes of the segment's files."""
         return self.description.disk_bytes
 
+    @property
+    def resident_bytes(self) -> int:
+        """What must fit into memory for searches not to wait for the disk: all but vectors for re-ranking alone."""
+        vector_files = frozenset[str]().union(*(field.vector_files for field in self._fields.values()))
+        others = sum(file.bytes for file in self.description.files if file.name not in vector_files)
+        return others + self.vector_memory.resident_bytes
+
     def warm(self) -> int:
         """Reads once what searches touch, so that the first queries do not wait for the disk; returns the bytes."""
         left_on_disk = frozenset[str]().union(*(field.files_of_rare_use for field in self._fields.values()))

@@ -81,6 +81,13 @@ class VectorIndex:
         )
 
     @property
+    def vector_files(self) -> frozenset[str]:
+        """Names of the files of vectors and index, whose memory `memory` tells."""
+        index = self.description.index
+        names = (self.description.vectors_file, None if index is None else index.file)
+        return frozenset(name for name in names if name is not None)
+
+    @property
     def files_of_rare_use(self) -> frozenset[str]:
         """Names of files of which a search touches next to nothing, so that they are better left on disk."""
         file = self.description.vectors_file

@@ -35,7 +35,11 @@ RELOAD_LAG_SECONDS: Final = Gauge(
 SNAPSHOT_VERSION: Final = Gauge("sightwire_searcher_snapshot_version", "Manifest version that answers", ["collection"])
 ITEMS: Final = Gauge("sightwire_searcher_items", "Live items", ["collection"])
 SEGMENTS: Final = Gauge("sightwire_searcher_segments", "Segments that answer", ["collection"])
-RESIDENT_BYTES: Final = Gauge("sightwire_searcher_resident_bytes", "Mapped segment files and deletions", ["collection"])
+RESIDENT_BYTES: Final = Gauge(
+    "sightwire_searcher_resident_bytes",
+    "What must fit into memory for searches not to wait for the disk",
+    ["collection"],
+)
 FILTER_CACHE_BYTES: Final = Gauge("sightwire_searcher_filter_cache_bytes", "Memory of evaluated filters")
 
 _BY_COLLECTION: Final = (RELOAD_LAG_SECONDS, SNAPSHOT_VERSION, ITEMS, SEGMENTS, RESIDENT_BYTES)
