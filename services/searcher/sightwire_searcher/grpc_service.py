@@ -13,6 +13,7 @@ from sightwire.errors import InvalidInputError, SightwireError, UnavailableError
 from sightwire.service.grpc_errors import answering_errors
 from sightwire.v1 import searcher_pb2, searcher_pb2_grpc
 from sightwire_searcher import metrics
+from sightwire_searcher.description import process_memory
 from sightwire_searcher.query_executor import QueryExecutor
 from sightwire_searcher.search.cost import estimated_products
 from sightwire_searcher.search.engine import SearchEngine
@@ -119,18 +120,13 @@ class SearcherService(searcher_pb2_grpc.SearcherServicer):
     ) -> searcher_pb2.DescribeCollectionResponse:
         with _measured("DescribeCollection"):
             snapshot = await self._newest(request.collection)
-            manifest = snapshot.manifest
-            return searcher_pb2.DescribeCollectionResponse(
-                collection=snapshot.record.name,
-                uid=snapshot.record.uid,
-                generation=snapshot.generation,
-                manifest_version=snapshot.version,
-                items=snapshot.items,
-                segments=len(snapshot.segments),
-                resident_bytes=snapshot.resident_bytes,
-                disk_bytes=snapshot.disk_bytes,
-                checkpoint=manifest.checkpoint.sequence if manifest is not None else 0,
-            )
+            response = searcher_pb2.DescribeCollectionResponse()
+            response.CopyFrom(snapshot.description)
+            # Read here: the kernel makes up this file when asked, without any disk.
+            memory = process_memory()
+            if memory is not None:
+                response.process.CopyFrom(memory)
+            return response
 
     def _is_small(self, snapshot: Snapshot, query: Query) -> bool:
         products = estimated_products(snapshot, self._selections, query)

@@ -12,6 +12,8 @@ from sightwire.contracts.names import FIRST_GENERATION
 from sightwire.segments.identifiers import hash_ids
 from sightwire.segments.manifest import Manifest
 from sightwire.segments.reader import SegmentReader
+from sightwire.v1 import searcher_pb2
+from sightwire_searcher.description import field_statistics, segment_statistics
 from sightwire_searcher.filters.columns import Mask
 from sightwire_searcher.filters.pruning import TimeBounds
 
@@ -94,8 +96,30 @@ class Snapshot:
 
     @cached_property
     def resident_bytes(self) -> int:
-        """Mapped files, all of which are read when a segment is loaded, and deletions."""
-        return self.disk_bytes + sum(view.live.nbytes for view in self.segments if view.live is not None)
+        """What must fit into memory for searches not to wait for the disk, and deletions."""
+        deletions = sum(view.live.nbytes for view in self.segments if view.live is not None)
+        return sum(view.reader.resident_bytes for view in self.segments) + deletions
+
+    @cached_property
+    def description(self) -> searcher_pb2.DescribeCollectionResponse:
+        """What `DescribeCollection` tells of this version; nobody may change it."""
+        readers = [view.reader for view in self.segments]
+        return searcher_pb2.DescribeCollectionResponse(
+            collection=self.record.name,
+            uid=self.record.uid,
+            generation=self.generation,
+            manifest_version=self.version,
+            items=self.items,
+            segments=len(self.segments),
+            resident_bytes=self.resident_bytes,
+            disk_bytes=self.disk_bytes,
+            checkpoint=self.manifest.checkpoint.sequence if self.manifest is not None else 0,
+            deleted_items=sum(reader.rows for reader in readers) - self.items,
+            tombstones=sum(reader.description.tombstones for reader in readers),
+            text_bytes=sum(reader.description.text_bytes for reader in readers),
+            fields=field_statistics(self.record, readers),
+            largest_segments=segment_statistics(readers, [view.live_rows for view in self.segments]),
+        )
 
     def find(self, ids: Sequence[str]) -> list[ItemPosition | None]:
         """Where live items are, None for an id that the snapshot does not have."""

@@ -144,6 +144,7 @@ class SnapshotLoader:
 
 def _compute_lazy_parts(snapshot: Snapshot) -> None:
     """Computes here what the first query would otherwise compute."""
+    _ = snapshot.description
     for view in snapshot.segments:
         _ = view.live_rows, view.time_bounds, view.reader.id_hashes, view.reader.versions
         _ = view.reader.object_item_rows, view.reader.object_offsets, view.reader.boxes, view.reader.text
