@@ -18,6 +18,16 @@ class GenerationKeeper:
         """Every generation that is not live, by number."""
         return [record for record in await self._store.all() if record.name != manifest.generation]
 
+    async def find(self, name: str) -> GenerationRecord | None:
+        """The record of a generation, that of the live one too; None if there is none."""
+        return await self._store.find(name)
+
+    async def attach_report(self, name: str, report_key: str) -> None:
+        """Notes where the newest report of a generation is; nothing happens if it has no record."""
+        record = await self._store.find(name)
+        if record is not None:
+            await self._store.store(record.model_copy(update={"report_key": report_key}))
+
     async def next_name(self, manifest: Manifest) -> str:
         """A name that no generation has."""
         return next_generation_name([manifest.generation, *(record.name for record in await self._store.all())])

@@ -50,6 +50,8 @@ class GenerationRecord(BaseModel):
     segments: tuple[SegmentEntry, ...] = ()
     #: Manifest version of the live generation that it was made from; what came later, it lacks.
     base_version: int = Field(ge=1)
+    #: Items of what it was made from, where that is no manifest of this index: a backup. None: those of `base_version`.
+    source_items: int | None = Field(default=None, ge=0)
     #: What made it, in words.
     reason: str = ""
     #: Key of the report of its validation in the blob store.

@@ -8,7 +8,8 @@ manifest is stored, so a failed commit can be tried again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from sightwire.segments.manifest import Checkpoint, Manifest
 from sightwire.segments.manifest_store import ManifestStore
 from sightwire.segments.merge_policy import MergePolicy, SegmentSize
 from sightwire.segments.merge_task import MergeSource, MergeTask, deleted_meanwhile, still_fits
+from sightwire.segments.open_generations import OpenGeneration, SegmentUse
 from sightwire.segments.open_segments import OpenSegment, SegmentStock
 from sightwire.segments.outcomes import ItemOutcome, known_outcomes, outcomes_of_commit
 from sightwire.segments.resolution import Change, Resolution, resolve, winning_changes
@@ -59,6 +61,7 @@ class IndexWriter:
         self._generations = GenerationKeeper(GenerationStore(blobs, self._layout))
         self._manifest = manifest
         self._segments = segments
+        self._in_use = SegmentUse()
 
     @classmethod
     async def open(
@@ -106,6 +109,26 @@ class IndexWriter:
     @property
     def schema(self) -> SegmentSchema:
         return self._schema
+
+    @property
+    def live(self) -> OpenGeneration:
+        """What is live now."""
+        return OpenGeneration.of_manifest(self._manifest, self._segments)
+
+    @asynccontextmanager
+    async def reading(self, source: GenerationRecord | Manifest) -> AsyncIterator[OpenGeneration]:
+        """Opens a generation, or what was live as of a manifest, to be read beside everything else.
+
+        Raises:
+            CorruptDataError: a segment or a delete bitmap is damaged.
+            NotFoundError: one is gone.
+        """
+        with self._in_use.reading([entry.id for entry in source.segments]):
+            segments = await self._stock.open(source.segments, self._segments)
+            if isinstance(source, Manifest):
+                yield OpenGeneration.of_manifest(source, segments)
+            else:
+                yield OpenGeneration.of_record(source, segments)
 
     async def commit(
         self, changes: Sequence[Change], checkpoint: Checkpoint, *, announced_sequence: int = 0
@@ -201,6 +224,14 @@ class IndexWriter:
         """Every generation that is not live, by number; the manifest tells which one is."""
         return await self._generations.all(self._manifest)
 
+    async def generation(self, name: str) -> GenerationRecord | None:
+        """The record of a generation, which for the live one is out of date; None if there is none."""
+        return await self._generations.find(name)
+
+    async def attach_report(self, name: str, report_key: str) -> None:
+        """Notes in a generation's record where the report of its validation is; nothing happens if it has no record."""
+        await self._generations.attach_report(name, report_key)
+
     async def next_generation_name(self) -> str:
         """A name for a new generation."""
         return await self._generations.next_name(self._manifest)
@@ -282,7 +313,7 @@ class IndexWriter:
             in_use: ids of segments that running merges are making.
         """
         needed = {segment.entry.id for segment in self._segments}
-        await self._depot.remove_copies(except_for=needed.union(in_use))
+        await self._depot.remove_copies(except_for=needed.union(in_use, self._in_use.ids))
 
     def _merge_task(self, sources: list[OpenSegment], indexes: IndexPolicy, drop_tombstones_up_to: int) -> MergeTask:
         segment_id = new_segment_id()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
 
 from sightwire.contracts.collections import CollectionRecord
 
 _MANIFEST_KEY: Final = re.compile(r"/manifests/(\d{20})\.json$")
+_REPORT_KEY: Final = re.compile(r"/reports/(g\d+)-(\d{8}T\d{12}Z)\.json$")
+_REPORT_TIME: Final = "%Y%m%dT%H%M%S%fZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,14 @@ class IndexLayout:
         return f"{self.generations_prefix}/{name}.json"
 
     @property
+    def reports_prefix(self) -> str:
+        return f"{self.prefix}/reports"
+
+    def report_key(self, generation: str, created_at: datetime) -> str:
+        """What became of a generation at the gates; those of one generation sort by time, which is in UTC."""
+        return f"{self.reports_prefix}/{generation}-{created_at.astimezone(UTC).strftime(_REPORT_TIME)}.json"
+
+    @property
     def manifests_prefix(self) -> str:
         return f"{self.prefix}/manifests"
 
@@ -59,3 +70,18 @@ def manifest_version_of(key: str) -> int | None:
     """The version in a manifest's key; None for any other key."""
     match = _MANIFEST_KEY.search(key)
     return None if match is None else int(match.group(1))
+
+
+class ReportName(NamedTuple):
+    """Which generation a report is of, and when it was made."""
+
+    generation: str
+    created_at: datetime
+
+
+def report_name_of(key: str) -> ReportName | None:
+    """What the key of a report says; None for any other key."""
+    match = _REPORT_KEY.search(key)
+    if match is None:
+        return None
+    return ReportName(match[1], datetime.strptime(match[2], _REPORT_TIME).replace(tzinfo=UTC))
