@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 import pytest
 
-from sightwire.client import ApiError, AsyncSightwire, ConnectionFailedError, Picture, Sightwire, calls
+from sightwire.client import ApiError, AsyncSightwire, ConnectionFailedError, ItemStatus, Picture, Sightwire, calls
 from sightwire.client.retries import ATTEMPTS, delay_before_retry
 
 NOTHING: dict[str, Any] = {
@@ -171,7 +171,7 @@ data: {"id": "a", "state": "searchable"}
 event: end
 data: {"reason": "final"}
 """
-    reader = calls.StatusEventReader()
+    reader = calls.EventReader("status", ItemStatus)
     statuses = [status for line in stream.splitlines() if (status := reader.feed(line)) is not None]
     assert [status.state for status in statuses] == ["embedded", "searchable"]
 
