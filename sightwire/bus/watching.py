@@ -11,10 +11,12 @@ from nats.js.kv import KV_DEL, KV_PURGE
 
 from sightwire.bus.connection import Bus
 from sightwire.contracts.streams import BucketDefinition
+from sightwire.errors import UnavailableError
 
 logger = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 1.0
+_READ_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,29 @@ class BucketChange:
     key: str
     value: bytes | None
     revision: int
+
+
+async def read_bucket(bus: Bus, bucket: BucketDefinition, keys: str = ">") -> list[BucketChange]:
+    """The values that are there now, under keys that match.
+
+    Raises:
+        UnavailableError: the bus does not answer.
+    """
+    present: list[BucketChange] = []
+    try:
+        async with asyncio.timeout(_READ_SECONDS):
+            watcher = await (await bus.bucket(bucket)).watch(keys, ignore_deletes=True)
+            try:
+                async for entry in watcher:
+                    if entry is None:
+                        break
+                    present.append(BucketChange(entry.key, entry.value, entry.revision or 0))
+            finally:
+                if bus.is_connected:
+                    await watcher.stop()  # type: ignore[no-untyped-call]
+    except (NatsError, JetStreamError, TimeoutError) as error:
+        raise UnavailableError(f"the bus did not list bucket {bucket.name!r}: {error!r}; try again") from error
+    return present
 
 
 async def watch_bucket(bus: Bus, bucket: BucketDefinition, keys: str = ">") -> AsyncIterator[BucketChange | None]:
