@@ -1,7 +1,9 @@
 """The text index of a segment: how it is stored, and what it finds."""
 
+import contextlib
 import dataclasses
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from sightwire.errors import CorruptDataError
 from sightwire.segments.merge import merged_content
 from sightwire.segments.reader import SegmentReader
 from sightwire.segments.text.analysis import words
+from sightwire.segments.text.layout import temporary_index_folder
 from sightwire.segments.version_index import LiveSegment
 from sightwire.segments.writer import write_segment
 from tests.plugin.segments import SCHEMA, detected, identity, item, make_segment, vector
@@ -71,6 +74,26 @@ def test_opening_leaves_nothing_in_the_folder(tmp_path: Path) -> None:
     before = sorted(path.name for path in folder.iterdir())
     assert rows_with(SegmentReader.open(folder), "text", "word") == ["a"]
     assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_a_folder_goes_although_a_file_comes_meanwhile(tmp_path: Path) -> None:
+    late: Thread
+    with temporary_index_folder(tmp_path) as folder:
+        # So many that the file is made between the first of them and the folder itself.
+        names = [folder / f"{number}" for number in range(5_000)]
+        for name in names:
+            name.touch()
+
+        def lock_when_emptied() -> None:
+            while all(name.exists() for name in names[::500]):
+                pass
+            with contextlib.suppress(FileNotFoundError):
+                (folder / ".tantivy-meta.lock").touch()
+
+        late = Thread(target=lock_when_emptied)
+        late.start()
+    late.join(timeout=30)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_merge_indexes_what_is_left(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +15,7 @@ import tantivy
 from sightwire.contracts.collections import TextLanguage
 from sightwire.segments.mapped_table import numbers, single_batch
 from sightwire.segments.text.analysis import text_analyzer
-from sightwire.segments.text.layout import ANALYZER, ROW_FIELD, take_files, text_schema
+from sightwire.segments.text.layout import ANALYZER, ROW_FIELD, take_files, temporary_index_folder, text_schema
 
 #: Words in memory before tantivy starts another part of the index; a bound, not an allocation.
 _HEAP_BYTES: Final = 512 << 20
@@ -44,8 +43,7 @@ def write_text_index(folder: Path, items: pa.Table, objects: pa.Table, language:
     """
     if not _has_words(items, objects):
         return ()
-    index_folder = Path(tempfile.mkdtemp(prefix="sightwire-text-", dir=_building_place(folder, items)))
-    try:
+    with temporary_index_folder(_building_place(folder, items)) as index_folder:
         index = tantivy.Index(text_schema(), str(index_folder))
         index.register_tokenizer(ANALYZER, text_analyzer(language))
         # One thread adds the rows in order: the same items make the same index.
@@ -55,8 +53,6 @@ def write_text_index(folder: Path, items: pa.Table, objects: pa.Table, language:
         writer.commit()
         writer.wait_merging_threads()
         return tuple(take_files(index_folder, folder))
-    finally:
-        shutil.rmtree(index_folder)
 
 
 def class_names_by_item(objects: pa.RecordBatch, rows: Sequence[int]) -> list[list[str]]:

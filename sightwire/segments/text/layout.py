@@ -6,7 +6,10 @@ tantivy wants a folder of its own and names its files by random ids. In a segmen
 
 import re
 import shutil
+import tempfile
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +33,23 @@ def text_schema() -> tantivy.Schema:
     for part in PARTS:
         builder = builder.add_text_field(part, tokenizer_name=ANALYZER, index_option="position")
     return builder.add_unsigned_field(ROW_FIELD, fast=True, indexed=True).build()
+
+
+@contextmanager
+def temporary_index_folder(place: Path | None = None) -> Iterator[Path]:
+    """A folder for tantivy to open an index in, removed in the end.
+
+    Args:
+        place: where it is made; None for the system's folder of temporary files.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="sightwire-text-", dir=place))
+    try:
+        yield folder
+    finally:
+        # A thread of tantivy watches the index from its opening on. It may put its lock back while the folder is being
+        # emptied, but not a second time so soon.
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def take_files(index_folder: Path, segment_folder: Path) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -13,7 +12,7 @@ import tantivy
 from sightwire.contracts.collections import TextLanguage
 from sightwire.errors import CorruptDataError
 from sightwire.segments.text.analysis import text_analyzer
-from sightwire.segments.text.layout import ANALYZER, PARTS, ROW_FIELD, link_files
+from sightwire.segments.text.layout import ANALYZER, PARTS, ROW_FIELD, link_files, temporary_index_folder
 
 _UNSCORED: Final = tantivy.Order.Asc
 
@@ -48,10 +47,10 @@ class TextIndex:
             CorruptDataError: it is no text index of `rows` items.
         """
         # tantivy locks the folder that it opens, and segments may lie where nobody may write.
-        with tempfile.TemporaryDirectory(prefix="sightwire-text-") as links:
-            link_files(folder, files, Path(links))
+        with temporary_index_folder() as links:
+            link_files(folder, files, links)
             try:
-                index = tantivy.Index.open(links)
+                index = tantivy.Index.open(str(links))
                 index.config_reader("manual", 0)
                 index.register_tokenizer(ANALYZER, text_analyzer(language))
                 index.reload()
