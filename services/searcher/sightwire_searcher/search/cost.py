@@ -13,11 +13,9 @@ _MAX_RESULTS: Final = 100
 
 def estimated_products(snapshot: Snapshot, selections: Selections, query: Query) -> int | None:
     """Multiplications that the distances of a query take; None if that is not known beforehand, or not all it takes."""
-    if query.batch_key is None:
+    if not query.is_plain or query.k > _MAX_RESULTS:
         return None
     target = query.targets[0]
-    if target.per_object or query.k > _MAX_RESULTS:
-        return None
     distances = 0
     for view in snapshot.segments:
         choice = selections.known_vectors(view, target.field, query.filter)
