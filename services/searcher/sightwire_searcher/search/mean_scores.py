@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sightwire.segments.vectors import Matrix
-from sightwire_searcher.search.fusion import FieldPlace, FusedItem, FusedRanking
+from sightwire_searcher.search.fusion import FieldPlace, FusedItem, FusedRanking, ranked
 from sightwire_searcher.search.rankings import Found, Ranking
 from sightwire_searcher.snapshot import Snapshot
 
@@ -49,8 +49,7 @@ def fuse_by_mean_score(
         )
         for found, mean, row in zip(candidates, means.tolist(), scores, strict=True)
     ]
-    items.sort(key=lambda item: (-item.found.score, item.found.item_id))
-    return FusedRanking(items, all(ranking.complete for ranking in rankings))
+    return ranked(items, rankings)
 
 
 def _exact_scores(

@@ -6,12 +6,9 @@ rankings, weighted, and so between 0 and 1.
 """
 
 from collections.abc import Sequence
-from typing import Final
 
-from sightwire_searcher.search.fusion import FieldPlace, FusedItem, FusedRanking
-from sightwire_searcher.search.rankings import Found, Ranking
-
-_ABSENT: Final = FieldPlace(0.0, 0)
+from sightwire_searcher.search.fusion import ABSENT, FusedItem, FusedRanking, added_up, ranked
+from sightwire_searcher.search.rankings import Ranking
 
 
 def fuse_by_normalized_score(rankings: Sequence[Ranking], weights: Sequence[float]) -> FusedRanking:
@@ -20,23 +17,17 @@ def fuse_by_normalized_score(rankings: Sequence[Ranking], weights: Sequence[floa
     Args:
         weights: one per ranking, above 0.
     """
-    places: dict[str, list[FieldPlace]] = {}
-    positions: dict[str, Found] = {}
-    scores: dict[str, float] = {}
     weight_of_all = sum(weights)
-    for number, (ranking, weight) in enumerate(zip(rankings, weights, strict=True)):
-        scaled = _scaled([found.score for found in ranking.found])
-        for rank, (found, score) in enumerate(zip(ranking.found, scaled, strict=True), start=1):
-            item_id = found.item_id
-            positions.setdefault(item_id, found)
-            places.setdefault(item_id, [_ABSENT] * len(rankings))[number] = FieldPlace(found.score, rank)
-            scores[item_id] = scores.get(item_id, 0.0) + score * weight / weight_of_all
-    items = [
-        FusedItem(positions[item_id]._replace(score=min(score, 1.0)), tuple(places[item_id]))
-        for item_id, score in scores.items()
+    contributions = [
+        [score * weight / weight_of_all for score in _scaled([found.score for found in ranking.found])]
+        for ranking, weight in zip(rankings, weights, strict=True)
     ]
-    items.sort(key=lambda item: (-item.found.score, item.found.item_id))
-    return FusedRanking(items, all(ranking.complete for ranking in rankings))
+    # The best of all rankings may exceed 1 by rounding.
+    items = [
+        item._replace(found=item.found._replace(score=min(item.found.score, 1.0)))
+        for item in added_up(rankings, contributions)
+    ]
+    return ranked(items, rankings)
 
 
 def fuse_with_text(fields: FusedRanking, field_weights: Sequence[float], text: Ranking, weight: float) -> FusedRanking:
@@ -48,7 +39,7 @@ def fuse_with_text(fields: FusedRanking, field_weights: Sequence[float], text: R
     averaged = Ranking([item.found for item in fields.items], fields.complete)
     fused = fuse_by_normalized_score([averaged, text], [sum(field_weights) / len(field_weights), weight])
     places = {item.found.item_id: item.places for item in fields.items}
-    absent = (_ABSENT,) * len(field_weights)
+    absent = (ABSENT,) * len(field_weights)
     items = [FusedItem(item.found, (*places.get(item.found.item_id, absent), item.places[1])) for item in fused.items]
     return FusedRanking(items, fused.complete)
 
