@@ -1,5 +1,6 @@
 """The best hits of each value of a metadata field, from any ranking that can be had to any depth."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -10,7 +11,7 @@ from sightwire.v1 import searcher_pb2
 from sightwire_searcher.search.fusion import FusedItem, FusedRanking
 from sightwire_searcher.search.paging import joined
 from sightwire_searcher.search.query import GroupTarget
-from sightwire_searcher.search.rankings import Found
+from sightwire_searcher.search.rankings import Found, values_of_found
 from sightwire_searcher.snapshot import Snapshot
 
 MAX_SIZE: Final = 100
@@ -90,19 +91,10 @@ def find_groups(
 def metadata_values(snapshot: Snapshot, field: str) -> ValuesOf:
     """Reads a metadata field, the items of a segment together."""
 
-    def values_of(found: Sequence[Found]) -> list[object]:
-        values: list[object] = [None] * len(found)
-        by_segment: dict[int, list[int]] = {}
-        for index, item in enumerate(found):
-            by_segment.setdefault(item.segment, []).append(index)
-        for segment, indexes in by_segment.items():
-            column = snapshot.segments[segment].reader.metadata(field)
-            taken = column.take([found[index].row for index in indexes]).to_pylist()
-            for index, value in zip(indexes, taken, strict=True):
-                values[index] = value
-        return values
+    def read(segment: int, rows: list[int]) -> list[object]:
+        return list(snapshot.segments[segment].reader.metadata(field).take(rows).to_pylist())
 
-    return values_of
+    return functools.partial(values_of_found, read=read)
 
 
 def _grouped(items: Sequence[FusedItem], values_of: ValuesOf, size: int) -> list[Group]:

@@ -7,7 +7,7 @@ millisecond.
 from collections.abc import Sequence
 
 from sightwire.v1 import searcher_pb2
-from sightwire_searcher.search.rankings import Found, Ranking
+from sightwire_searcher.search.rankings import Found, Ranking, values_of_found
 from sightwire_searcher.snapshot import Snapshot
 
 
@@ -35,12 +35,4 @@ def documents_of(snapshot: Snapshot, page: Sequence[Found]) -> list[bytes]:
     """Documents of a page, read together from each segment."""
     if len({found.segment for found in page}) == 1:
         return snapshot.segments[page[0].segment].reader.documents([found.row for found in page])
-    documents = [b""] * len(page)
-    by_segment: dict[int, list[int]] = {}
-    for index, found in enumerate(page):
-        by_segment.setdefault(found.segment, []).append(index)
-    for segment, indexes in by_segment.items():
-        rows = [page[index].row for index in indexes]
-        for index, document in zip(indexes, snapshot.segments[segment].reader.documents(rows), strict=True):
-            documents[index] = document
-    return documents
+    return values_of_found(page, lambda segment, rows: snapshot.segments[segment].reader.documents(rows))

@@ -1,15 +1,17 @@
 """Rankings: what a field found, best first; and how the answers of segments become one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from sightwire.segments.vectors import Matrix
 from sightwire_searcher.snapshot import Snapshot
+
+Value = TypeVar("Value")
 
 
 class Found(NamedTuple):
@@ -36,6 +38,22 @@ class SegmentHits:
     segment: int
     scores: Matrix
     rows: npt.NDArray[np.int64]
+
+
+def values_of_found(found: Sequence[Found], read: Callable[[int, list[int]], Sequence[Value]]) -> list[Value]:
+    """A value of each item, those of a segment read together.
+
+    Args:
+        read: called with a segment and rows of it.
+    """
+    by_segment: dict[int, list[int]] = {}
+    for position, item in enumerate(found):
+        by_segment.setdefault(item.segment, []).append(position)
+    values: dict[int, Value] = {}
+    for segment, positions in by_segment.items():
+        rows = [found[position].row for position in positions]
+        values.update(zip(positions, read(segment, rows), strict=True))
+    return [values[position] for position in range(len(found))]
 
 
 def merge(snapshot: Snapshot, parts: Sequence[SegmentHits], depth: int) -> list[Found]:
