@@ -125,7 +125,7 @@ async def test_groups_of_sorted_items(searcher: RunningSearcher, shops: CreatedC
         ({"queries": [nearest()], "sort": [pb.SortKey(field="price")]}, "leave 'sort' out"),
         ({"facets": [pb.FacetRequest(field="colour")]}, "no field 'colour' to count"),
         ({"sort": [pb.SortKey(field="colour")]}, "no field 'colour' to sort by"),
-        ({"queries": [nearest()], "group_by": pb.GroupBy(field="colour")}, "no metadata field 'colour'"),
+        ({"queries": [nearest()], "group_by": pb.GroupBy(field="colour")}, "no field 'colour'"),
         ({"facets": [pb.FacetRequest(field="shop")] * 17}, "up to 16 facets, got 17"),
         ({"sort": [pb.SortKey(field="shop")] * 9}, "up to 8 fields, got 9"),
     ],

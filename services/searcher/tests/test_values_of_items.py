@@ -283,7 +283,7 @@ def test_values_of_groups_come_from_the_segments() -> None:
         (lambda: checked_sort_key(pb.SortKey(field="colours"), RECORD), "lists of values"),
         (lambda: checked_sort_key(pb.SortKey(field="nope"), RECORD), "no field 'nope' to sort by"),
         (lambda: checked_group(pb.GroupBy(field="colours"), RECORD, k=1), "lists of values"),
-        (lambda: checked_group(pb.GroupBy(field="_tags"), RECORD, k=1), "no metadata field '_tags'"),
+        (lambda: checked_group(pb.GroupBy(field="_tags"), RECORD, k=1), "no field '_tags'"),
         (lambda: checked_group(pb.GroupBy(field="shop", size=101), RECORD, k=1), "up to 100 hits, got 101"),
         (lambda: checked_group(pb.GroupBy(field="shop", size=100), RECORD, k=1000), "10000 hits together"),
     ],

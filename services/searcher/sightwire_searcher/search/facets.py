@@ -18,10 +18,12 @@ from sightwire.errors import InvalidInputError
 from sightwire.v1 import searcher_pb2
 from sightwire_searcher.search.matching import MatchingItems
 from sightwire_searcher.search.query import FacetTarget
+from sightwire_searcher.search.value_fields import check_field
 from sightwire_searcher.search.values import value_message
 
 TAGS: Final = "_tags"
 CLASSES: Final = "_classes"
+_BUILT_IN: Final = (TAGS, CLASSES)
 DEFAULT_VALUES: Final = 10
 MAX_VALUES: Final = 1000
 MAX_FACETS: Final = 16
@@ -53,16 +55,12 @@ def checked_facet(request: searcher_pb2.FacetRequest, record: CollectionRecord) 
     """
     if request.limit > MAX_VALUES:
         raise InvalidInputError(f"a facet has up to {MAX_VALUES} values, got {request.limit} for {request.field!r}")
-    if request.field not in (TAGS, CLASSES):
-        declared = record.spec.metadata.get(request.field)
-        if declared is None:
-            known = ", ".join([*sorted(record.spec.metadata), TAGS, CLASSES])
+    check_field(record, request.field, "count", built_in=_BUILT_IN)
+    if request.field not in _BUILT_IN:
+        type_ = record.spec.metadata[request.field].type
+        if type_ not in _COUNTED_TYPES:
             raise InvalidInputError(
-                f"collection {record.name!r} has no field {request.field!r} to count (it has: {known})"
-            )
-        if declared.type not in _COUNTED_TYPES:
-            raise InvalidInputError(
-                f"metadata field {request.field!r} is {declared.type.value}, whose values are too many to count; "
+                f"metadata field {request.field!r} is {type_.value}, whose values are too many to count; "
                 "ask for facets of string, integer, boolean or string_list fields"
             )
     return FacetTarget(request.field, request.limit or DEFAULT_VALUES)

@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from sightwire.contracts.collections import CollectionRecord, MetadataType
+from sightwire.contracts.collections import CollectionRecord
 from sightwire.errors import InvalidInputError
 from sightwire.v1 import searcher_pb2
 from sightwire_searcher.search.fusion import FusedItem, FusedRanking
 from sightwire_searcher.search.paging import joined
 from sightwire_searcher.search.query import GroupTarget
 from sightwire_searcher.search.rankings import Found, values_of_found
+from sightwire_searcher.search.value_fields import check_single_valued
 from sightwire_searcher.snapshot import Snapshot
 
 MAX_SIZE: Final = 100
@@ -49,14 +50,7 @@ def checked_group(request: searcher_pb2.GroupBy, record: CollectionRecord, *, k:
         raise InvalidInputError(f"a group shows up to {MAX_SIZE} hits, got {request.size}")
     if k * request.size > MAX_DEPTH:
         raise InvalidInputError(f"groups show up to {MAX_DEPTH} hits together, got {k} groups of {request.size}")
-    declared = record.spec.metadata.get(request.field)
-    if declared is None:
-        known = ", ".join(sorted(record.spec.metadata)) or "none"
-        raise InvalidInputError(
-            f"collection {record.name!r} has no metadata field {request.field!r} to group by (declared: {known})"
-        )
-    if declared.type is MetadataType.STRING_LIST:
-        raise InvalidInputError(f"metadata field {request.field!r} has lists of values; group by one that has not")
+    check_single_valued(record, request.field, "group by")
     return GroupTarget(request.field, request.size or 1)
 
 

@@ -12,8 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sightwire.contracts.collections import CollectionRecord, MetadataType
-from sightwire.errors import InvalidInputError
+from sightwire.contracts.collections import CollectionRecord
 from sightwire.segments.mapped_table import numbers
 from sightwire.segments.reader import SegmentReader
 from sightwire.v1 import searcher_pb2
@@ -21,6 +20,7 @@ from sightwire_searcher.search.fusion import FusedItem, FusedRanking
 from sightwire_searcher.search.matching import MatchingItems
 from sightwire_searcher.search.query import ID, TIME, SortTarget
 from sightwire_searcher.search.rankings import Found
+from sightwire_searcher.search.value_fields import check_single_valued
 
 MAX_KEYS: Final = 8
 
@@ -36,15 +36,7 @@ def checked_sort_key(key: searcher_pb2.SortKey, record: CollectionRecord) -> Sor
     Raises:
         InvalidInputError: the collection has no such field, or it has lists of values.
     """
-    if key.field not in (TIME, ID):
-        declared = record.spec.metadata.get(key.field)
-        if declared is None:
-            known = ", ".join([*sorted(record.spec.metadata), TIME, ID])
-            raise InvalidInputError(
-                f"collection {record.name!r} has no field {key.field!r} to sort by (it has: {known})"
-            )
-        if declared.type is MetadataType.STRING_LIST:
-            raise InvalidInputError(f"metadata field {key.field!r} has lists of values, which have no order to sort by")
+    check_single_valued(record, key.field, "sort by", built_in=(TIME, ID))
     return SortTarget(key.field, key.descending)
 
 
