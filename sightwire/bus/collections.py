@@ -12,7 +12,7 @@ from sightwire.bus.connection import Bus
 from sightwire.bus.watching import watch_bucket
 from sightwire.contracts import subjects
 from sightwire.contracts.collections import CollectionRecord
-from sightwire.contracts.streams import COLLECTIONS, INGEST
+from sightwire.contracts.streams import COLLECTIONS, INGEST, SCHEDULES
 from sightwire.ending_tasks import end_tasks
 from sightwire.errors import ConflictError, UnknownCollectionError
 
@@ -54,7 +54,8 @@ class CollectionRegistry:
         return CollectionRecord.model_validate_json(entry.value or b"")
 
     async def delete(self, name: str) -> None:
-        """Removes a collection and its events that still wait; indexer and searchers then drop what they hold of it.
+        """Removes a collection, its schedules and its events that still wait; indexer and searchers then drop what they
+        hold of it.
 
         A collection that is created again under the name would otherwise get items of the old one.
 
@@ -65,6 +66,8 @@ class CollectionRegistry:
         bucket = await self._bus.bucket(COLLECTIONS)
         await bucket.delete(name)
         await self._bus.jetstream.purge_stream(INGEST.name, subject=subjects.ingest(name))
+        schedules = subjects.key_value(SCHEDULES.name, subjects.schedule_key(name, "*"))
+        await self._bus.jetstream.purge_stream(f"KV_{SCHEDULES.name}", subject=schedules)
 
 
 class CollectionDirectory:

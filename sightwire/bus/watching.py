@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from nats.errors import Error as NatsError
@@ -51,7 +51,7 @@ async def read_bucket(bus: Bus, bucket: BucketDefinition, keys: str = ">") -> li
     return present
 
 
-async def watch_bucket(bus: Bus, bucket: BucketDefinition, keys: str = ">") -> AsyncIterator[BucketChange | None]:
+async def watch_bucket(bus: Bus, bucket: BucketDefinition, keys: str = ">") -> AsyncGenerator[BucketChange | None]:
     """Present values, then None once, then every change. A watch that breaks is begun anew, without a second None.
 
     After a new beginning present values come again, so that consumers must take repetitions.

@@ -15,6 +15,11 @@ def open_run(record: ScheduleRecord) -> ScheduledRun | None:
     return next((run for run in record.runs if run.outcome is Outcome.RUNNING), None)
 
 
+def outcome_of_open_run(before: ScheduleRecord, after: ScheduleRecord) -> Outcome:
+    """What became in `after` of the run that is open in `before`."""
+    return next(new.outcome for old, new in zip(before.runs, after.runs, strict=True) if old.outcome is Outcome.RUNNING)
+
+
 def begun(record: ScheduleRecord, due_at: datetime, now: datetime, trigger: str) -> ScheduleRecord:
     """A run begins; which operation it is will be known later."""
     run = ScheduledRun(due_at=due_at, started_at=now, outcome=Outcome.RUNNING, trigger=trigger)
@@ -62,9 +67,9 @@ def failed(record: ScheduleRecord, now: datetime, reason: str) -> ScheduleRecord
     return settled.model_copy(update=changes)
 
 
-def paused(record: ScheduleRecord, trigger: str) -> ScheduleRecord:
-    """A person pauses the schedule."""
-    return record.model_copy(update={"paused": f"paused by {trigger}", "next_run_at": None})
+def paused(record: ScheduleRecord, reason: str) -> ScheduleRecord:
+    """The schedule does not run by itself any more."""
+    return record.model_copy(update={"paused": reason, "next_run_at": None})
 
 
 def resumed(record: ScheduleRecord, now: datetime) -> ScheduleRecord:
@@ -88,10 +93,10 @@ def _rescheduled(record: ScheduleRecord, now: datetime) -> ScheduleRecord:
 
 def _with_run(record: ScheduleRecord, run: ScheduledRun) -> ScheduleRecord:
     runs = [*record.runs, run]
-    excess = len(runs) - _RUNS_KEPT
-    # A run that goes on is kept, however many were left out meanwhile.
-    oldest = [old for old in runs if old.outcome is not Outcome.RUNNING][: max(0, excess)]
-    return record.model_copy(update={"runs": tuple(kept for kept in runs if not any(kept is old for old in oldest))})
+    if len(runs) > _RUNS_KEPT:
+        # The oldest goes, but never one that goes on, however many were left out meanwhile.
+        runs.remove(next(old for old in runs if old.outcome is not Outcome.RUNNING))
+    return record.model_copy(update={"runs": tuple(runs)})
 
 
 def _with_open_run(record: ScheduleRecord, changes: dict[str, object]) -> ScheduleRecord:

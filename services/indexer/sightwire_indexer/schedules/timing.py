@@ -16,37 +16,35 @@ from sightwire.errors import InvalidInputError
 _CRON_FIELDS = 5
 
 
-def check_timing(spec: ScheduleSpec) -> None:
-    """Refuses what is never due.
-
-    Raises:
-        InvalidInputError: `cron` or `time_zone`, whichever the message names, is wrong.
-    """
-    next_due(spec, datetime.now(UTC))
-
-
 def next_due(spec: ScheduleSpec, after: datetime) -> datetime:
     """The first due time later than `after`, in UTC.
 
     Raises:
         InvalidInputError: the expression or the time zone is wrong, or there is no such time.
     """
-    return upcoming(spec, after, 1)[0].astimezone(UTC)
+    times = upcoming(spec, after, 1)
+    if not times:
+        raise InvalidInputError(f"cron: {spec.cron!r} names a time that never comes")
+    return times[0].astimezone(UTC)
 
 
 def upcoming(spec: ScheduleSpec, after: datetime, count: int) -> tuple[datetime, ...]:
-    """The first `count` due times later than `after`, each once, in the schedule's time zone.
+    """The first `count` due times later than `after`, or all there are, in the schedule's time zone.
 
     Raises:
-        InvalidInputError: the expression or the time zone is wrong, or there are no such times.
+        InvalidInputError: the expression or the time zone is wrong.
     """
     found: list[datetime] = []
     latest = after.astimezone(UTC)
     occurrences = _occurrences(spec, after.astimezone(_zone(spec.time_zone)))
     while len(found) < count:
-        due = next(occurrences, None)
+        try:
+            due = next(occurrences, None)
+        except (OverflowError, ValueError):
+            # Past the last year that there is.
+            due = None
         if due is None:
-            raise InvalidInputError(f"cron: {spec.cron!r} names a time that never comes")
+            break
         # Where the clock changes, the same instant can come from two times of day, and one before `after` again.
         if due.astimezone(UTC) > latest:
             latest = due.astimezone(UTC)
