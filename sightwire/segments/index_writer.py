@@ -75,12 +75,13 @@ class IndexWriter:
 
         Raises:
             ConflictError: another writer created it at the same moment.
-            CorruptDataError: the manifest or a segment is damaged.
+            CorruptDataError: the manifest or a segment is damaged, or there is an index of an earlier layout.
         """
         layout = IndexLayout.of(record)
         store = ManifestStore(blobs, layout)
         manifest = await store.latest()
         if manifest is None:
+            await store.refuse_earlier_layout()
             manifest = Manifest(
                 version=1,
                 collection=record.name,

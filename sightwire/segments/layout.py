@@ -10,6 +10,8 @@ from typing import Final, NamedTuple
 from sightwire.contracts.collections import CollectionRecord
 
 _MANIFEST_KEY: Final = re.compile(r"/manifests/(\d{20})\.json$")
+#: Once each generation had a folder of its own, with manifests and segments.
+_GENERATION_FOLDER: Final = re.compile(r"/g[1-9]\d*$")
 _REPORT_KEY: Final = re.compile(r"/reports/(g\d+)-(\d{8}T\d{12}Z)\.json$")
 _REPORT_TIME: Final = "%Y%m%dT%H%M%S%fZ"
 
@@ -85,3 +87,8 @@ def report_name_of(key: str) -> ReportName | None:
     if match is None:
         return None
     return ReportName(match[1], datetime.strptime(match[2], _REPORT_TIME).replace(tzinfo=UTC))
+
+
+def is_of_earlier_layout(folder: str) -> bool:
+    """Whether a folder directly below an index's prefix is one that only indexes of an earlier layout have."""
+    return _GENERATION_FOLDER.search(folder) is not None

@@ -1,10 +1,11 @@
 """Manifests in the blob store: creating the next version is the compare-and-set that orders all writers."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sightwire.blobs.store import BlobStore
 from sightwire.errors import ConflictError, CorruptDataError
-from sightwire.segments.layout import IndexLayout, manifest_version_of
+from sightwire.segments.layout import IndexLayout, is_of_earlier_layout, manifest_version_of
 from sightwire.segments.manifest import Manifest, parse_manifest
 
 
@@ -24,6 +25,21 @@ class ManifestStore:
         """The newest manifest, None when the index was never created."""
         versions = await self.versions()
         return await self.read(versions[-1]) if versions else None
+
+    async def refuse_earlier_layout(self) -> None:
+        """Keeps an index that cannot be read from being taken for one that was never created.
+
+        Raises:
+            CorruptDataError: each generation has a folder with manifests of its own.
+        """
+        folders = await self._blobs.folders(self._layout.prefix)
+        earlier = [folder for folder in folders if is_of_earlier_layout(folder)]
+        if earlier:
+            raise CorruptDataError(
+                f"{self._layout.prefix} holds an index of an earlier version of this software: its manifests lie in "
+                f"{earlier[-1]}/manifests, expected {self._layout.manifests_prefix}; go back to the version that wrote "
+                "it, or delete the collection and ingest its items again"
+            )
 
     async def read(self, version: int) -> Manifest:
         """The manifest of a version.
@@ -53,16 +69,19 @@ class ManifestStore:
                 "the collection now"
             ) from None
 
-    async def prune(self, *, keep: int, older_than: datetime) -> list[Manifest]:
+    async def prune(self, *, keep: int, older_than: datetime, needed: Collection[int] = ()) -> list[Manifest]:
         """Removes manifests, except the newest `keep` and those created after `older_than`; returns the kept ones.
 
         The age matters: a writer that stalled must still collide with the versions that others made meanwhile.
+
+        Args:
+            needed: versions that stay, however old.
         """
         versions = await self.versions()
         kept = [await self.read(version) for version in versions[-keep:]]
         for version in reversed(versions[:-keep]):
             manifest = await self.read(version)
-            if manifest.created_at > older_than:
+            if manifest.created_at > older_than or version in needed:
                 kept.append(manifest)
             else:
                 await self._blobs.delete([self._layout.manifest_key(version)])

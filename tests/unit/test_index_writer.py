@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from obstore.store import MemoryStore
 
-from sightwire.blobs import BlobStore
+from sightwire.blobs import BlobStore, open_blob_store
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.errors import ConflictError, CorruptDataError
 from sightwire.segments.index_writer import IndexWriter
@@ -96,3 +96,15 @@ async def test_an_index_of_another_incarnation_is_not_written_to(tmp_path: Path)
     await blobs.put(manifest_key, stored)
     with pytest.raises(CorruptDataError, match="uid 1"):
         await open_writer(blobs, tmp_path)
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+async def test_an_index_of_an_earlier_layout_is_not_taken_for_a_new_one(tmp_path: Path, is_local: bool) -> None:
+    blobs = open_blob_store(str(tmp_path / "blobs")) if is_local else BlobStore(MemoryStore(), root=None)
+    earlier = "indexes/photos-0/g1/manifests/00000000000000000007.json"
+    await blobs.put(earlier, b"{}")
+    with pytest.raises(
+        CorruptDataError, match=r"lie in indexes/photos-0/g1/manifests, expected .*; go back .* or delete"
+    ):
+        await open_writer(blobs, tmp_path / "cache")
+    assert await blobs.keys("indexes") == [earlier]
