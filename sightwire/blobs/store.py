@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +16,15 @@ from sightwire.blobs.durability import make_durable
 from sightwire.errors import ConflictError, NotFoundError, UnavailableError
 
 _STREAM_CHUNK_BYTES: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class BlobEntry:
+    """An object as the store lists it."""
+
+    key: str
+    bytes: int
+    modified_at: datetime
 
 
 class BlobStore:
@@ -103,9 +114,14 @@ class BlobStore:
 
     async def keys(self, prefix: str) -> list[str]:
         """Keys below `prefix` (a folder), sorted."""
+        return [entry.key for entry in await self.entries(prefix)]
+
+    async def entries(self, prefix: str) -> list[BlobEntry]:
+        """Objects below `prefix` (a folder), by key."""
         with _store_errors(prefix):
             batches = [batch async for batch in obstore.list(self._store, prefix.rstrip("/"))]
-        return sorted(entry["path"] for batch in batches for entry in batch)
+        listed = [BlobEntry(meta["path"], meta["size"], meta["last_modified"]) for batch in batches for meta in batch]
+        return sorted(listed, key=lambda entry: entry.key)
 
     async def folders(self, prefix: str) -> list[str]:
         """Folders directly below the folder `prefix`, sorted."""

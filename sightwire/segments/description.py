@@ -115,11 +115,19 @@ def read_description(folder: Path) -> tuple[SegmentDescription, str]:
         data = (folder / DESCRIPTION_FILE).read_bytes()
     except FileNotFoundError:
         raise CorruptDataError(f"{folder} is not a segment: it has no {DESCRIPTION_FILE}") from None
+    return parse_description(data, str(folder / DESCRIPTION_FILE)), hashlib.sha256(data).hexdigest()
+
+
+def parse_description(data: bytes, name: str) -> SegmentDescription:
+    """A description from the bytes of a `segment.json`; `name` says in errors which.
+
+    Raises:
+        CorruptDataError: it is not one of this format version.
+    """
     try:
-        description = SegmentDescription.model_validate_json(data)
+        return SegmentDescription.model_validate_json(data)
     except ValidationError as error:
-        raise CorruptDataError(f"{folder / DESCRIPTION_FILE} does not describe a segment: {error}") from None
-    return description, hashlib.sha256(data).hexdigest()
+        raise CorruptDataError(f"{name} does not describe a segment: {error}") from None
 
 
 def describe_file(path: Path) -> FileDescription:
