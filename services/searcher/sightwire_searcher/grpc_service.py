@@ -68,7 +68,7 @@ class SearcherService(searcher_pb2_grpc.SearcherServicer):
                 snapshot = self._loaded(
                     self._board.for_search(request.collection, request.manifest_version), request.collection
                 )
-            query = checked_query(request, snapshot.record)
+            query = checked_query(request, snapshot)
             if self._is_small(snapshot, query):
                 metrics.BATCH_SIZE.observe(1)
                 return self._engine.search(snapshot, query)

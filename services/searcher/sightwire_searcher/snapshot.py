@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from sightwire.contracts.collections import CollectionRecord
+from sightwire.contracts.collections import CollectionRecord, IndexParameters
 from sightwire.contracts.names import FIRST_GENERATION
 from sightwire.segments.identifiers import hash_ids
 from sightwire.segments.manifest import Manifest
@@ -84,6 +84,13 @@ class Snapshot:
     def space(self) -> str:
         """Space of the platform's vectors in this version."""
         return self.manifest.space if self.manifest is not None else self.record.space
+
+    def index_parameters(self, field: str) -> IndexParameters:
+        """How a vector field is indexed and searched: as it says itself, else as the generation says."""
+        own = self.record.spec.fields[field].index
+        if own is not None:
+            return own
+        return self.manifest.index if self.manifest is not None else self.record.spec.index
 
     @cached_property
     def items(self) -> int:

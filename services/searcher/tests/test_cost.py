@@ -66,12 +66,12 @@ def request(field: str = "image", **parts: Any) -> pb.SearchRequest:
 )
 def test_the_cost_is_known_for_plain_queries(asked: pb.SearchRequest, expected: int | None, snapshot: Snapshot) -> None:
     selections = Selections(SelectionCache(1_000_000))
-    assert estimated_products(snapshot, selections, checked_query(asked, RECORD)) == expected
+    assert estimated_products(snapshot, selections, checked_query(asked, snapshot)) == expected
 
 
 def test_a_filter_costs_nothing_more_once_it_was_evaluated(snapshot: Snapshot) -> None:
     selections = Selections(SelectionCache(1_000_000))
-    query = checked_query(request(filter=TAGGED), RECORD)
+    query = checked_query(request(filter=TAGGED), snapshot)
     assert estimated_products(snapshot, selections, query) is None
     SearchEngine(selections).search(snapshot, query)
     assert estimated_products(snapshot, selections, query) == 4 * (1500 + 25) + 2 * PER_SEGMENT

@@ -22,7 +22,7 @@ def estimated_products(snapshot: Snapshot, selections: Selections, query: Query)
         if choice is None:
             return None
         index = view.reader.fields[target.field]
-        expected = index.expected_distances(allowed=choice.count, k=query.k, ef_search=query.ef_search)
+        expected = index.expected_distances(allowed=choice.count, k=query.k, ef_search=target.ef_search)
         if expected is None:
             return None
         distances += expected

@@ -136,7 +136,7 @@ class SearchEngine:
             per_object=target.per_object,
             filter=query.filter,
             depth=depth,
-            ef_search=query.ef_search,
+            ef_search=target.ef_search,
         )
         return rank_field(snapshot, self._selections, search, matrix, report)
 

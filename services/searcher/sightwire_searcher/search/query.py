@@ -24,6 +24,8 @@ class FieldTarget:
     field: str
     per_object: bool
     weight: float
+    #: Candidates of a search in a graph index.
+    ef_search: int
     #: float32 [1, dimension]; None: the stored vector of `item_id`.
     vector: Matrix | None
     item_id: str
@@ -71,7 +73,6 @@ class Query:
     k: int
     offset: int
     filter: CheckedFilter | None
-    ef_search: int
     explain: bool
     with_documents: bool
     #: Whether scores of several fields are averaged; their ranks are fused otherwise.
@@ -108,4 +109,4 @@ class Query:
             return None
         target = self.targets[0]
         filter_key = self.filter.key if self.filter is not None else b""
-        return target.field, filter_key, self.k, self.ef_search, self.with_documents
+        return target.field, filter_key, self.k, target.ef_search, self.with_documents

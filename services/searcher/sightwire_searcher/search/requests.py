@@ -16,6 +16,7 @@ from sightwire_searcher.search.query import CheckedFilter, FieldTarget, Query
 from sightwire_searcher.search.sorting import MAX_KEYS, checked_sort_key
 from sightwire_searcher.search.text_query import checked_text
 from sightwire_searcher.search.weights import checked_weight
+from sightwire_searcher.snapshot import Snapshot
 
 MAX_K: Final = 1000
 #: How far paging reaches: `offset` + `k`.
@@ -27,13 +28,14 @@ _FLOAT_BYTES: Final = 4
 _UNIT_TOLERANCE: Final = 1e-6
 
 
-def checked_query(request: searcher_pb2.SearchRequest, record: CollectionRecord) -> Query:
-    """The query of `request` for the collection `record`.
+def checked_query(request: searcher_pb2.SearchRequest, snapshot: Snapshot) -> Query:
+    """The query of `request`, to be answered from `snapshot`.
 
     Raises:
         InvalidInputError: something about it can never be answered.
-        ConflictError: a vector is of another space than the collection's live generation.
+        ConflictError: a vector is of another space than the snapshot's generation.
     """
+    record = snapshot.record
     if not 1 <= request.k <= MAX_K:
         raise InvalidInputError(f"'k' expects 1 to {MAX_K}, got {request.k}")
     if request.offset + request.k > MAX_WINDOW:
@@ -47,11 +49,10 @@ def checked_query(request: searcher_pb2.SearchRequest, record: CollectionRecord)
     if by_mean_score:
         _check_comparable(request, record)
     return Query(
-        targets=tuple(_checked_target(query, record) for query in request.queries),
+        targets=tuple(_checked_target(query, snapshot, request.ef_search) for query in request.queries),
         k=request.k,
         offset=request.offset,
         filter=checked_filter(request.filter, record) if request.HasField("filter") else None,
-        ef_search=request.ef_search or record.spec.index.ef_search,
         explain=request.explain,
         with_documents=not request.omit_documents,
         by_mean_score=by_mean_score,
@@ -100,7 +101,8 @@ def checked_filter(message: searcher_pb2.Filter, record: CollectionRecord) -> Ch
     return CheckedFilter(message, message.SerializeToString(deterministic=True))
 
 
-def _checked_target(query: searcher_pb2.FieldQuery, record: CollectionRecord) -> FieldTarget:
+def _checked_target(query: searcher_pb2.FieldQuery, snapshot: Snapshot, ef_search: int) -> FieldTarget:
+    record = snapshot.record
     field = record.spec.fields.get(query.field)
     if field is None:
         known = ", ".join(record.spec.fields)
@@ -108,25 +110,26 @@ def _checked_target(query: searcher_pb2.FieldQuery, record: CollectionRecord) ->
     vector: Matrix | None = None
     match query.WhichOneof("query"):
         case "vector":
-            vector = _checked_vector(query, field, record)
+            vector = _checked_vector(query, field, snapshot)
         case None:
             raise InvalidInputError(f"the query of field {query.field!r} needs a 'vector' or an 'item_id'")
     return FieldTarget(
         field=query.field,
         per_object=field.source is VectorSource.OBJECT,
         weight=checked_weight(query.weight, f"field {query.field!r}"),
+        ef_search=ef_search or snapshot.index_parameters(query.field).ef_search,
         vector=vector,
         item_id=query.item_id,
     )
 
 
-def _checked_vector(query: searcher_pb2.FieldQuery, field: VectorField, record: CollectionRecord) -> Matrix:
-    if query.space and query.space != record.space:
+def _checked_vector(query: searcher_pb2.FieldQuery, field: VectorField, snapshot: Snapshot) -> Matrix:
+    if query.space and query.space != snapshot.space:
         raise ConflictError(
-            f"the vector for field {query.field!r} is of space {query.space!r}, but collection {record.name!r} is "
-            f"indexed in space {record.space!r}; embed the query with that model"
+            f"the vector for field {query.field!r} is of space {query.space!r}, but generation {snapshot.generation} "
+            f"of collection {snapshot.record.name!r} is of space {snapshot.space!r}; embed the query with that model"
         )
-    dimension = record.dimension(query.field)
+    dimension = snapshot.record.dimension(query.field)
     if len(query.vector) != _FLOAT_BYTES * dimension:
         raise InvalidVectorError(
             f"field {query.field!r} expects a vector of {dimension} float32 numbers "
