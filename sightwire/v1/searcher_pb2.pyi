@@ -255,7 +255,7 @@ class SearchRequest(_message.Message):
     omit_documents: _builtins.bool
     """Leave documents out, for callers that need ids and scores only."""
     ef_search: _builtins.int
-    """Search effort of graph indexes; 0 means the collection's default."""
+    """Search effort of graph indexes; 0 means each field's own."""
     fusion: Global___Fusion.ValueType
     @_builtins.property
     def queries(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldQuery]:
