@@ -87,6 +87,13 @@ class ConflictError(SightwireError):
     status = 409
 
 
+class GenerationRefusedError(SightwireError):
+    """A generation that must not become live, or stay so: it failed its gates, or searchers did not load it."""
+
+    code = "generation-refused"
+    status = 409
+
+
 class UnauthorizedError(SightwireError):
     """A key is missing or wrong."""
 

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-#: Prefix of folders that are still being written; whoever finds an old one may delete it.
+#: Prefix of folders that are still being written, before the name that they will have; whoever finds an old one may
+#: delete it, unless he knows that what it will be is still in the making.
 TEMPORARY_PREFIX: Final = ".writing-"
 
 
@@ -24,7 +25,7 @@ def atomic_folder(destination: Path) -> Iterator[Path]:
     if destination.exists():
         raise FileExistsError(f"{destination} exists; segments are immutable and never overwritten")
     destination.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=destination.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY_PREFIX}{destination.name}-", dir=destination.parent))
     try:
         yield temporary
         for file in temporary.iterdir():

@@ -97,6 +97,13 @@ class GenerationKeeper:
         """Forgets a generation; nothing happens if there is none. Garbage collection removes what only it needed."""
         await self._store.remove(name)
 
+    async def forget_unfinished(self, manifest: Manifest) -> list[str]:
+        """Forgets every generation that is being built; returns their names."""
+        names = [record.name for record in await self.all(manifest) if record.state is GenerationState.BUILDING]
+        for name in names:
+            await self._store.remove(name)
+        return names
+
     async def forget_old(self, manifest: Manifest, *, keep: int) -> list[str]:
         """Forgets all kept generations but the newest `keep`; returns the names of those that went."""
         names = [record.name for record in superfluous(await self.all(manifest), keep=keep)]

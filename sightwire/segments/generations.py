@@ -74,11 +74,15 @@ def next_generation_name(names: Iterable[str]) -> str:
     return f"{_PREFIX}{max(map(generation_number, names), default=0) + 1}"
 
 
+def kept_newest_first(records: Iterable[GenerationRecord]) -> list[GenerationRecord]:
+    """The generations that were live, the one that ceased to be so last first."""
+    kept = [record for record in records if record.state is GenerationState.KEPT]
+    return sorted(kept, key=lambda record: (record.created_at, generation_number(record.name)), reverse=True)
+
+
 def superfluous(records: Iterable[GenerationRecord], *, keep: int) -> list[GenerationRecord]:
     """The kept generations that go when only the newest `keep` stay; staged and other ones are never among them."""
-    kept = [record for record in records if record.state is GenerationState.KEPT]
-    newest_first = sorted(kept, key=lambda record: (record.created_at, generation_number(record.name)), reverse=True)
-    return newest_first[keep:]
+    return kept_newest_first(records)[keep:]
 
 
 def parse_generation(data: bytes, key: str) -> GenerationRecord:

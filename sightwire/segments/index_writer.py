@@ -29,7 +29,7 @@ from sightwire.segments.layout import IndexLayout
 from sightwire.segments.manifest import Checkpoint, Manifest
 from sightwire.segments.manifest_store import ManifestStore
 from sightwire.segments.merge_policy import MergePolicy, SegmentSize
-from sightwire.segments.merge_task import MergeSource, MergeTask, deleted_meanwhile, still_fits
+from sightwire.segments.merge_task import MergeTask, deleted_meanwhile, still_fits
 from sightwire.segments.open_generations import OpenGeneration, SegmentUse
 from sightwire.segments.open_segments import OpenSegment, SegmentStock
 from sightwire.segments.outcomes import ItemOutcome, known_outcomes, outcomes_of_commit
@@ -110,6 +110,16 @@ class IndexWriter:
     @property
     def schema(self) -> SegmentSchema:
         return self._schema
+
+    @property
+    def depot(self) -> SegmentDepot:
+        """Where segments are, for whoever makes some of another generation."""
+        return self._depot
+
+    @property
+    def in_use(self) -> SegmentUse:
+        """Segments that no manifest and no record need name for them to stay."""
+        return self._in_use
 
     @property
     def live(self) -> OpenGeneration:
@@ -258,6 +268,10 @@ class IndexWriter:
         """Forgets all kept generations but the newest `keep`; returns the names of those that went."""
         return await self._generations.forget_old(self._manifest, keep=keep)
 
+    async def forget_unfinished(self) -> list[str]:
+        """Forgets what is being built, for when nothing is; returns the names."""
+        return await self._generations.forget_unfinished(self._manifest)
+
     async def switch(
         self,
         name: str,
@@ -318,15 +332,12 @@ class IndexWriter:
 
     def _merge_task(self, sources: list[OpenSegment], indexes: IndexPolicy, drop_tombstones_up_to: int) -> MergeTask:
         segment_id = new_segment_id()
-        return MergeTask(
-            sources=tuple(
-                MergeSource(segment.live.reader.folder, segment.live.deletes.serialize()) for segment in sources
-            ),
-            destination=self._depot.folder(segment_id),
-            identity=self._identity(segment_id, self._manifest.generation),
-            indexes=indexes,
+        return MergeTask.of(
+            [segment.live for segment in sources],
+            self._depot.folder(segment_id),
+            self._identity(segment_id, self._manifest.generation),
+            indexes,
             drop_tombstones_up_to=drop_tombstones_up_to,
-            rows=sum(segment.entry.live_rows for segment in sources),
         )
 
     async def _write_changes(self, resolution: Resolution) -> tuple[OpenSegment, ...]:

@@ -1,8 +1,9 @@
 """A merge as it is handed to another process: only paths, bytes and numbers, so that it can be pickled."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from pyroaring import BitMap
 
@@ -33,6 +34,26 @@ class MergeTask:
     drop_tombstones_up_to: int
     #: Live items of the sources, for choosing where to run it.
     rows: int
+
+    @classmethod
+    def of(
+        cls,
+        sources: Sequence[LiveSegment],
+        destination: Path,
+        identity: SegmentIdentity,
+        indexes: IndexPolicy,
+        *,
+        drop_tombstones_up_to: int,
+    ) -> Self:
+        """A merge of open segments as they are now."""
+        return cls(
+            sources=tuple(MergeSource(source.reader.folder, source.deletes.serialize()) for source in sources),
+            destination=destination,
+            identity=identity,
+            indexes=indexes,
+            drop_tombstones_up_to=drop_tombstones_up_to,
+            rows=sum(source.reader.rows - len(source.deletes) for source in sources),
+        )
 
     @property
     def source_ids(self) -> tuple[str, ...]:

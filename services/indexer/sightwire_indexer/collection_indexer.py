@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Literal
+from typing import Final, Literal
 
 from sightwire.blobs.store import BlobStore
 from sightwire.contracts.collections import CollectionRecord
@@ -29,10 +29,12 @@ from sightwire_indexer.ports import HousekeepingLimits, Log, Outlet
 from sightwire_indexer.retrying import Retrying
 from sightwire_indexer.statuses import StatusAnnouncer, rejection_status
 from sightwire_indexer.switching import DEFAULT_FOLLOW_SECONDS, Switcher, SwitchReport
-from sightwire_indexer.tasks import run_with_company
+from sightwire_indexer.tasks import finished_regardless, run_with_company
 
 logger = logging.getLogger(__name__)
 
+#: How long a switch may take beside the waiting for searchers, once its caller is cancelled.
+_SWITCH_GRACE_SECONDS: Final = 10.0
 #: An idle collection's checkpoint also follows when its stream has moved on by so many messages.
 _IDLE_CHECKPOINT_MESSAGES = 10_000
 
@@ -41,6 +43,7 @@ class CollectionIndexer:
     """Call `run` once. It returns after a drain, and raises when the collection must be opened anew or stopped.
 
     Args:
+        writing: held while the index changes: commits, those of merges, switches and whatever else writes take turns.
         is_owner: whether no other process can own the collection yet; asked before each commit.
         report: called with what does not work at the moment, or with None when all does.
     """
@@ -56,6 +59,7 @@ class CollectionIndexer:
         blobs: BlobStore,
         followers: Followers,
         *,
+        writing: asyncio.Lock,
         buffer_limits: BufferLimits,
         housekeeping: HousekeepingLimits,
         is_owner: Callable[[], bool],
@@ -73,8 +77,7 @@ class CollectionIndexer:
         self._report = report
         self._retrying = Retrying(report)
         self._buffer = CommitBuffer(buffer_limits)
-        # Commits, the commits of merges, and switches take turns.
-        self._writing = asyncio.Lock()
+        self._writing = writing
         self._switcher = Switcher(
             writer,
             followers,
@@ -96,6 +99,8 @@ class CollectionIndexer:
     ) -> SwitchReport:
         """Makes another generation live, and goes back by itself if a searcher does not load it in time.
 
+        Once it has begun it comes to its end, also when the caller is cancelled meanwhile: half a switch helps nobody.
+
         Args:
             name: a staged or a kept generation.
             carry_over: see `IndexWriter.switch`.
@@ -107,9 +112,13 @@ class CollectionIndexer:
             CorruptDataError: one of its segments is damaged; nothing changed.
             ConflictError: another indexer owns the collection.
         """
-        # Commits wait until the searchers have followed, so that going back loses nothing.
-        async with self._writing:
-            report = await self._switcher.switch(name, carry_over=carry_over, follow_seconds=follow_seconds)
+
+        async def switch() -> SwitchReport:
+            # Commits wait until the searchers have followed, so that going back loses nothing.
+            async with self._writing:
+                return await self._switcher.switch(name, carry_over=carry_over, follow_seconds=follow_seconds)
+
+        report = await finished_regardless(switch(), grace_seconds=2 * follow_seconds + _SWITCH_GRACE_SECONDS)
         self._merger.poke()
         return report
 
@@ -282,7 +291,7 @@ class CollectionIndexer:
                     IndexLayout.of(self._record),
                     keep_manifests=limits.keep_manifests,
                     min_age=timedelta(seconds=limits.retention_seconds),
-                    in_use=self._merger.segments_in_the_making,
+                    in_use=[*self._merger.segments_in_the_making, *self._writer.in_use.ids],
                 )
             except UnavailableError as error:
                 logger.warning("garbage collection waits for the blob store", extra={"error": error.detail})

@@ -28,21 +28,54 @@ MERGE_SECONDS = Histogram(
     buckets=(0.1, 0.5, 1, 5, 15, 60, 300, 1200, 3600),
 )
 MERGE_FAILURES = Counter("sightwire_indexer_merge_failures_total", "Merges that failed and will be tried again")
+VALIDATIONS = Counter(
+    "sightwire_indexer_validations_total", "Generations put through the gates", ["collection", "outcome"]
+)
+GATE_FAILURES = Counter(
+    "sightwire_indexer_gate_failures_total", "Gates that a generation failed", ["collection", "gate"]
+)
+DAMAGED_SEGMENTS = Gauge(
+    "sightwire_indexer_damaged_segments", "Segments with wrong checksums, as the last scan found", ["collection"]
+)
 SEGMENTS = Gauge("sightwire_indexer_segments", "Segments of the newest manifest", ["collection"])
+MANIFEST_VERSION = Gauge("sightwire_indexer_manifest_version", "Version of the newest manifest", ["collection"])
 ITEMS = Gauge("sightwire_indexer_live_items", "Items of the newest manifest", ["collection"])
 CHECKPOINT = Gauge("sightwire_indexer_checkpoint", "Sequence of EMBEDDED up to which the index is made", ["collection"])
+OPERATIONS = Counter(
+    "sightwire_indexer_operations_total",
+    "Operations on an index that ended",
+    ["collection", "kind", "state"],
+)
+OPERATION_SECONDS = Histogram(
+    "sightwire_indexer_operation_seconds",
+    "Duration of an operation, since it began in this process",
+    ["kind"],
+    buckets=(0.1, 0.5, 1, 5, 15, 60, 300, 1200, 3600, 14400, 43200),
+)
+RUNNING_OPERATIONS = Gauge("sightwire_indexer_running_operations", "Operations that run now", ["collection", "kind"])
+GENERATIONS_BUILT = Counter(
+    "sightwire_indexer_generations_built_total", "Generations that a rebuild finished", ["collection"]
+)
 OWNER_STATE = Enum(
     "sightwire_indexer_owner_state",
     "What this indexer does for a collection",
     ["collection"],
     states=["standby", "opening", "indexing", "retrying", "failed"],
 )
+LAST_BACKUP = Gauge(
+    "sightwire_indexer_last_backup_timestamp_seconds", "When the newest backup was made, since 1970", ["collection"]
+)
+BACKUP_BYTES = Gauge(
+    "sightwire_indexer_backup_bytes", "Bytes that the newest backup needs in the backup store", ["collection"]
+)
+BACKUP_FAILURES = Counter("sightwire_indexer_backup_failures_total", "Attempts at a backup that failed", ["collection"])
 
 
 def observe_manifest(manifest: Manifest, reason: str) -> None:
     """Records what a committed manifest holds."""
     COMMITS.labels(manifest.collection, reason).inc()
     SEGMENTS.labels(manifest.collection).set(len(manifest.segments))
+    MANIFEST_VERSION.labels(manifest.collection).set(manifest.version)
     ITEMS.labels(manifest.collection).set(manifest.items)
     CHECKPOINT.labels(manifest.collection).set(manifest.checkpoint.sequence)
 
@@ -53,10 +86,20 @@ _BY_COLLECTION = (
     BUFFERED_ITEMS,
     WAITING_ITEMS,
     SEGMENTS,
+    MANIFEST_VERSION,
     ITEMS,
     CHECKPOINT,
     COMMITS,
+    OPERATIONS,
+    RUNNING_OPERATIONS,
+    GENERATIONS_BUILT,
     OWNER_STATE,
+    VALIDATIONS,
+    GATE_FAILURES,
+    DAMAGED_SEGMENTS,
+    LAST_BACKUP,
+    BACKUP_BYTES,
+    BACKUP_FAILURES,
 )
 
 

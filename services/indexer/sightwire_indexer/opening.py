@@ -10,8 +10,10 @@ from sightwire.bus.connection import Bus
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.segments.index_writer import IndexWriter
 from sightwire_indexer import metrics
+from sightwire_indexer.backups.shared import Backups
 from sightwire_indexer.collection_indexer import CollectionIndexer
 from sightwire_indexer.commit_buffer import BufferLimits
+from sightwire_indexer.desks import CollectionDesks, DeskOptions
 from sightwire_indexer.following import Followers
 from sightwire_indexer.log_position import new_index_checkpoint, starting_point
 from sightwire_indexer.log_reader import LogReader, read_stream_state
@@ -21,6 +23,7 @@ from sightwire_indexer.outlet import BusOutlet
 from sightwire_indexer.ports import HousekeepingLimits
 from sightwire_indexer.removal import remove_past_incarnations
 from sightwire_indexer.statuses import StatusAnnouncer
+from sightwire_indexer.tasks import run_with_company
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class IndexerOptions:
     buffer: BufferLimits
     housekeeping: HousekeepingLimits
     merges: MergeOptions
+    desks: DeskOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Surroundings:
 
     bus: Bus
     blobs: BlobStore
+    backups: Backups
     outlet: BusOutlet
     processes: MergeProcesses
     options: IndexerOptions
@@ -107,24 +112,40 @@ class OpenCollections:
             announced_sequence=start.sequence,
         )
         followers = Followers(lambda: around.loaded(record))
+        writing = asyncio.Lock()
+        merger = Merger(writer, around.processes, around.options.merges)
         async with LogReader(around.bus, record.name, start=start) as log:
             indexer = CollectionIndexer(
                 record,
                 writer,
                 log,
                 around.outlet,
-                Merger(writer, around.processes, around.options.merges),
+                merger,
                 announcer,
                 around.blobs,
                 followers,
+                writing=writing,
                 buffer_limits=around.options.buffer,
                 housekeeping=around.options.housekeeping,
                 is_owner=is_owner,
                 report=report,
             )
+            desks = CollectionDesks(
+                record,
+                indexer,
+                writer,
+                around.bus,
+                around.blobs,
+                around.backups,
+                around.options.desks,
+                writing=writing,
+                safe_version=lambda: merger.safe_version,
+                is_owner=is_owner,
+            )
+            await desks.open()
             self._open[record.name] = _OpenCollection(indexer, announcer, followers)
             metrics.WAITING_ITEMS.labels(record.name).set_function(lambda: announcer.waiting_items)
             try:
-                await indexer.run(stopping)
+                await run_with_company(indexer.run(stopping), desks.run(stopping))
             finally:
                 del self._open[record.name]

@@ -11,6 +11,7 @@ from sightwire.blobs.store import BlobStore
 from sightwire.bus.collections import CollectionRegistry
 from sightwire.bus.leases import RENEW_SECONDS, Lease, LeaseKeeper
 from sightwire.errors import UnknownCollectionError
+from sightwire_indexer.operations.store import OperationStore
 from sightwire_indexer.ownership import lease_name
 
 logger = logging.getLogger(__name__)
@@ -54,14 +55,22 @@ async def remove_folders(blobs: BlobStore, cache: Path, folders: Iterable[str]) 
 class Remover:
     """Removes deleted collections, whichever indexer owned them."""
 
-    def __init__(self, leases: LeaseKeeper, registry: CollectionRegistry, blobs: BlobStore, cache: Path) -> None:
+    def __init__(
+        self,
+        leases: LeaseKeeper,
+        registry: CollectionRegistry,
+        blobs: BlobStore,
+        operations: OperationStore,
+        cache: Path,
+    ) -> None:
         self._leases = leases
         self._registry = registry
         self._blobs = blobs
+        self._operations = operations
         self._cache = cache
 
     async def remove_deleted(self, collection: str) -> None:
-        """Deletes what is stored of a name that was deleted, as soon as nobody indexes it.
+        """Deletes what is stored of a name that was deleted, as soon as nobody indexes it, and ends its operations.
 
         An index is only created under the lease. So, with the lease held, the folders that exist are either those of
         the incarnation that the registry names now, or nobody's.
@@ -73,8 +82,10 @@ class Remover:
         try:
             folders = await self._blobs.folders(INDEXES)
             # Asked after the listing: an incarnation that is created from now on has no folder in it.
-            stale = folders_of_collection(folders, collection, keep_uid=await self._live_uid(collection))
+            living_uid = await self._live_uid(collection)
+            stale = folders_of_collection(folders, collection, keep_uid=living_uid)
             await remove_folders(self._blobs, self._cache, stale)
+            await self._operations.end_orphans(collection, living_uid=living_uid)
         finally:
             await self._leases.release(lease)
 

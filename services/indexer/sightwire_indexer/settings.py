@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
+from sightwire.contracts.validation import GateThresholds
 from sightwire.settings import SharedSettings
 
 _MEBIBYTE = 1024 * 1024
@@ -49,6 +50,35 @@ class IndexerSettings(SharedSettings):
     indexer_housekeeping_seconds: PositiveFloat = Field(default=60.0, description="Time between two removals")
     indexer_idle_checkpoint_seconds: PositiveFloat = Field(
         default=600.0, description="How often the checkpoint of a collection without new items follows its stream"
+    )
+    indexer_operation_timeout_seconds: PositiveFloat = Field(
+        default=6 * 3600.0, description="How long an attempt at a rebuild or another operation may take"
+    )
+    indexer_rebuild_threads: PositiveInt = Field(
+        default=max(1, (os.cpu_count() or 1) // 2), description="Threads of the process that rebuilds an index"
+    )
+    indexer_rebuild_memory_bytes: PositiveInt | None = Field(
+        default=None,
+        description="Memory that the process may allocate that rebuilds an index; none: half of the machine's",
+    )
+    indexer_gates: GateThresholds = Field(
+        default=GateThresholds(), description="Thresholds of the gates before a generation becomes live, as JSON"
+    )
+    indexer_backups_url: str = Field(
+        default="data/backups",
+        description="Backup store: a folder, or s3://bucket/prefix (credentials from AWS_* variables)",
+    )
+    indexer_backup_keep: PositiveInt | None = Field(
+        default=None, description="Newest backups of a collection that stay when backups are pruned"
+    )
+    indexer_backup_keep_seconds: PositiveFloat | None = Field(
+        default=None, description="Age up to which backups stay when backups are pruned"
+    )
+    indexer_backup_recipients: str = Field(
+        default="", description="Public age keys (age1…), by commas, that backups are encrypted for; none: they are not"
+    )
+    indexer_backup_identity: Path | None = Field(
+        default=None, description="File with the age identities that read encrypted backups"
     )
     indexer_tombstone_grace_seconds: NonNegativeFloat = Field(
         default=3600.0, description="How long deletions are remembered after older events of the item can have come"

@@ -7,9 +7,11 @@ cancelled until they end.
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from sightwire.ending_tasks import end_tasks
+
+Result = TypeVar("Result")
 
 
 async def run_with_company(main: Coroutine[Any, Any, object], *company: Coroutine[Any, Any, object]) -> None:
@@ -33,6 +35,26 @@ async def run_with_company(main: Coroutine[Any, Any, object], *company: Coroutin
         raise failures[0]
     if failures:
         raise BaseExceptionGroup("several tasks failed", failures)
+
+
+async def finished_regardless(work: Coroutine[Any, Any, Result], *, grace_seconds: float) -> Result:
+    """The result of `work`, which is not interrupted when the caller is cancelled; the cancellation is forgotten then.
+
+    Args:
+        grace_seconds: how long it may go on after that; then it is cancelled as well.
+    """
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    deadline: float | None = None
+    while not task.done():
+        seconds_left = None if deadline is None else max(0.0, deadline - loop.time())
+        try:
+            await asyncio.wait({task}, timeout=seconds_left)
+        except asyncio.CancelledError:
+            deadline = loop.time() + grace_seconds if deadline is None else deadline
+        if deadline is not None and loop.time() >= deadline:
+            await end_tasks(task)
+    return task.result()
 
 
 def _failure(task: "asyncio.Task[Any]") -> BaseException | None:

@@ -21,7 +21,11 @@ async def world(fresh_nats_server: NatsServer, tmp_path: Path) -> AsyncIterator[
     """A bus and a blob store of this test alone, with one searcher that loads everything at once."""
     shared = shared_settings(fresh_nats_server, tmp_path / "blobs")
     settings = IndexerSettings.model_validate(
-        {**shared.model_dump(exclude_unset=True), "indexer_work_dir": tmp_path / "indexer"}
+        {
+            **shared.model_dump(exclude_unset=True),
+            "indexer_work_dir": tmp_path / "indexer",
+            "indexer_backups_url": str(tmp_path / "backups"),
+        }
     )
     async with Bus(settings, name="test") as bus:
         searcher = FakeSearcher(bus)

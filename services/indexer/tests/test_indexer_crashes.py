@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import pytest
-from sightwire_indexer.app import indexer_options
+from sightwire_indexer.app import backup_options, indexer_options
+from sightwire_indexer.backups.shared import open_backups
 from sightwire_indexer.log_reader import LogMessage
 from sightwire_indexer.merge_processes import MergeProcesses
 from sightwire_indexer.opening import OpenCollections, Surroundings
@@ -70,6 +71,7 @@ async def index_until(
         surroundings = Surroundings(
             world.bus,
             blobs,
+            open_backups(backup_options(world.settings), world.bus),
             outlet,
             processes,
             indexer_options(world.settings, TombstoneHorizon(3600)),

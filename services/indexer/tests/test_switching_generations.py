@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 import pytest
-from sightwire_indexer.app import indexer_options
+from sightwire_indexer.app import backup_options, indexer_options
+from sightwire_indexer.backups.shared import open_backups
 from sightwire_indexer.collection_indexer import CollectionIndexer
 from sightwire_indexer.following import Followers, Following, Verdict, judge_switch
 from sightwire_indexer.merge_processes import MergeProcesses
@@ -58,6 +59,7 @@ async def open_indexer(world: IndexerWorld, record: CollectionRecord) -> AsyncIt
             Surroundings(
                 world.bus,
                 world.blobs,
+                open_backups(backup_options(world.settings), world.bus),
                 BusOutlet(world.bus),
                 processes,
                 indexer_options(world.settings, TombstoneHorizon(3600)),

@@ -1,0 +1,109 @@
+"""What can be asked of the indexer of one collection, put together: operations, generations, schedules, diagnosis."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sightwire.blobs.store import BlobStore
+from sightwire.bus.connection import Bus
+from sightwire.contracts.collections import CollectionRecord
+from sightwire.contracts.validation import GateThresholds
+from sightwire.segments.index_writer import IndexWriter
+from sightwire.segments.merge_policy import MergePolicy
+from sightwire_indexer.backups.restoring import Restoring
+from sightwire_indexer.backups.shared import Backups
+from sightwire_indexer.backups.taking import BackupTaking
+from sightwire_indexer.collection_indexer import CollectionIndexer
+from sightwire_indexer.control import IndexControl
+from sightwire_indexer.diagnosis import Diagnoser
+from sightwire_indexer.generation_desk import GenerationDesk
+from sightwire_indexer.operations.activation import Activation
+from sightwire_indexer.operations.desk import OperationDesk
+from sightwire_indexer.operations.store import OperationStore
+from sightwire_indexer.operations.switches import Switches
+from sightwire_indexer.rebuilding.rebuilder import Rebuilder, RebuildOptions
+from sightwire_indexer.scanning import Scanner
+from sightwire_indexer.schedules.desk import ScheduleDesk
+from sightwire_indexer.tasks import run_with_company
+from sightwire_indexer.validation.gatekeeper import Gatekeeper
+
+
+@dataclass(frozen=True, slots=True)
+class DeskOptions:
+    """How operations are carried out."""
+
+    work_dir: Path
+    timeout_seconds: float
+    rebuilds: RebuildOptions
+    gates: GateThresholds
+    merge_policy: MergePolicy
+
+
+class CollectionDesks:
+    """Await `open` first, then call `run` once beside the indexer.
+
+    Args:
+        writing: held while the index changes.
+        safe_version: version up to which no change can arrive any more.
+        is_owner: whether no other process can own the collection yet.
+    """
+
+    def __init__(
+        self,
+        record: CollectionRecord,
+        indexer: CollectionIndexer,
+        writer: IndexWriter,
+        bus: Bus,
+        blobs: BlobStore,
+        backups: Backups,
+        options: DeskOptions,
+        *,
+        writing: asyncio.Lock,
+        safe_version: Callable[[], int],
+        is_owner: Callable[[], bool],
+    ) -> None:
+        async def forget_unfinished() -> None:
+            async with writing:
+                await writer.forget_unfinished()
+
+        gatekeeper = Gatekeeper(record, writer, blobs, writing=writing, thresholds=options.gates)
+        activation = Activation(indexer, writer, gatekeeper, writing=writing)
+        switches = Switches(writer, activation)
+        rebuilder = Rebuilder(record, writer, activation, options.rebuilds, writing=writing, safe_version=safe_version)
+        self.operations = OperationDesk(
+            record,
+            OperationStore(bus),
+            {
+                "rebuild": rebuilder.carry_out,
+                "validate": switches.validate,
+                "switch": switches.switch,
+                "rollback": switches.rollback,
+                "backup": BackupTaking(record, writer, blobs, backups, writing=writing).carry_out,
+                "restore": Restoring(record, writer, blobs, backups, bus, activation, writing=writing).carry_out,
+                "scan": Scanner(record, writer, blobs).carry_out,
+            },
+            timeout_seconds=options.timeout_seconds,
+            is_owner=is_owner,
+            forget_unfinished=forget_unfinished,
+        )
+        self._schedules = ScheduleDesk(record, bus, self.operations)
+        control = IndexControl(
+            self.operations,
+            GenerationDesk(writer, gatekeeper, writing=writing),
+            self._schedules,
+            Diagnoser(record, writer, bus, blobs, work_dir=options.work_dir, policy=options.merge_policy),
+        )
+        self._responder = control.responder(bus, record.name)
+
+    async def open(self) -> None:
+        """Takes up what an indexer before this one left unfinished; raises as `OperationDesk.open`."""
+        await self.operations.open()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Carries operations out, runs schedules and answers requests until `stopping` is set.
+
+        Raises:
+            ConflictError: another indexer owns the collection.
+        """
+        await run_with_company(self.operations.run(stopping), self._schedules.run(), self._responder.run())

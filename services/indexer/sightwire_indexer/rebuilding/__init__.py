@@ -1,0 +1,1 @@
+"""Builds a generation anew from the vectors that the live one holds."""
