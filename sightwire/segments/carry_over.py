@@ -79,6 +79,13 @@ def plan_carry_over(
     return CarryOver(dict(sorted(deletes.items())), tuple(carried), carried_rows, known_tombstones)
 
 
+def rows_lacking(segments: Sequence[LiveSegment], others: Sequence[LiveSegment]) -> list[npt.NDArray[np.uint32]]:
+    """Per segment the rows of its live items that `others` do not hold live in that version."""
+    rows = [_live_rows(segment) for segment in segments]
+    held = _joined([_item_keys(other, _live_rows(other)) for other in others])
+    return [part[~_is_in(_item_keys(segment, part), held)] for segment, part in zip(segments, rows, strict=True)]
+
+
 def carried_content(plan: CarryOver, schema: SegmentSchema, *, forgotten_up_to: int = 0) -> SegmentContent | None:
     """The content of the segment that carries over what the target lacks, deletions included; None if it lacks nothing.
 
