@@ -47,12 +47,17 @@ async def bury(
     code: str,
     reason: str,
     original_sequence: int,
+    position: int | None = None,
 ) -> None:
     """Puts a message into the dead-letter queue; only then may the original be acknowledged.
+
+    Args:
+        position: of the event among those of its message, where it is one of several.
 
     Raises:
         UnavailableError: the queue did not take it.
     """
+    place = original_sequence if position is None else f"{original_sequence}-{position}"
     kept = {key: value for key, value in (headers or {}).items() if not key.startswith("Nats-")}
     await bus.publish(
         subjects.dead_letter(original_subject),
@@ -60,7 +65,7 @@ async def bury(
         {
             **kept,
             # A message that is delivered again after a crash is buried once.
-            "Nats-Msg-Id": f"dlq-{original_subject}-{original_sequence}",
+            "Nats-Msg-Id": f"dlq-{original_subject}-{place}",
             REASON: header_value(reason[:_MAX_REASON_CHARACTERS]),
             CODE: code,
             SERVICE: service,

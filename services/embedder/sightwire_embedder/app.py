@@ -133,6 +133,7 @@ async def _ingest_pipeline(
             code=code,
             reason=reason,
             original_sequence=delivery.sequence,
+            position=delivery.position,
         )
 
     pipeline = IngestPipeline(

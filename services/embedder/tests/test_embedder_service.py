@@ -30,8 +30,10 @@ from sightwire.bus.collections import CollectionRegistry
 from sightwire.bus.connection import Bus
 from sightwire.bus.dead_letters import DeadLetter, list_dead_letters
 from sightwire.bus.item_status import ItemStatusStore
+from sightwire.contracts import ingest_batches
 from sightwire.contracts.collections import CollectionRecord, CollectionSpec, VectorField
 from sightwire.contracts.events import ItemState
+from sightwire.contracts.ingest_batches import BatchedEvent, encode_batch
 from sightwire.platform.nats_server import NatsServer
 from sightwire.platform.ports import find_free_port
 from sightwire.settings import SharedSettings
@@ -377,6 +379,27 @@ async def test_many_events_leave_in_few_messages_and_every_one_is_acknowledged(c
         return (info.num_pending or 0) + (info.num_ack_pending or 0) == 0
 
     await eventually(unanswered)
+
+
+async def test_events_in_one_message_have_one_version_and_fates_of_their_own(collection, eventually):
+    events = [
+        {"id": "a", "vectors": {"mine": [1, 2, 3]}},
+        {"id": "b", "vectors": {"mine": [1, 2]}},
+        {"id": "c", "vectors": {"mine": [4, 5, 6]}},
+    ]
+    payload = encode_batch([BatchedEvent(json.dumps(event).encode()) for event in events])
+    sequence = await collection.publish(payload, {"content-type": ingest_batches.CONTENT_TYPE})
+    await eventually(lambda: len(collection.items) == 2)
+    assert {item.item_id: item.version for item in collection.items} == {"a": sequence, "c": sequence}
+    (letter,) = await eventually(collection.dead_letters)
+    assert json.loads(letter.payload) == events[1], "a dead letter can be mended and replayed alone"
+    assert letter.headers["content-type"] == "application/json"
+    assert await collection.state("b") is ItemState.FAILED
+
+    async def is_answered() -> bool:
+        return (await collection.bus.jetstream.stream_info("INGEST")).state.messages == 0
+
+    await eventually(is_answered)
 
 
 async def test_each_item_of_a_batch_continues_its_own_trace(collection, trace_receiver, eventually):

@@ -60,7 +60,7 @@ class BatchIngest:
         if not events:
             return
         try:
-            accepted = await self._ingest.put_all(self._record.name, [event for _, event in events])
+            accepted = await self._ingest.put_all(self._record, [event for _, event in events])
         except UnavailableError as error:
             for index, event in events:
                 self.outcome.refuse(index, event.id, error)

@@ -7,28 +7,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from opentelemetry import trace
-from opentelemetry.context import Context
-from opentelemetry.trace import SpanKind
 from uuid_utils import uuid7
 
 from sightwire.bus.connection import Bus, OutgoingMessage
-from sightwire.bus.headers import event_headers
 from sightwire.bus.item_status import ItemStatusStore
-from sightwire.contracts import subjects
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.events import ImageSource, IngestEvent, ItemState, ItemStatus, Operation
+from sightwire.contracts.ingest_batches import needs_model
 from sightwire.errors import SightwireError, UnavailableError
-from sightwire.telemetry.tracing import tracer
 from sightwire_gateway import metrics
+from sightwire_gateway.ingest_messages import ingest_messages
 from sightwire_gateway.item_checks import check_item
 from sightwire_gateway.item_requests import ImageRequest, ItemRequest
 from sightwire_gateway.pictures import PictureDesk, picture_from_base64
 
 logger = logging.getLogger(__name__)
-_tracer = tracer(__name__)
 
-_SOURCE: Final = "gateway"
 _PREPARED_AT_ONCE: Final = 16
 _PUBLISH_ATTEMPTS: Final = 2
 
@@ -84,19 +78,23 @@ class Ingest:
     async def prepare_all(
         self, record: CollectionRecord, items: Sequence[ItemRequest]
     ) -> list[IngestEvent | SightwireError]:
-        """`prepare` for each item, several at once; an item's error stands in its place."""
+        """`prepare` for each item, several pictures at once; an item's error stands in its place."""
         places = asyncio.Semaphore(_PREPARED_AT_ONCE)
 
         async def prepared(item: ItemRequest) -> IngestEvent | SightwireError:
             try:
-                if item.image is None:
-                    return await self.prepare(record, item)
-                async with places:
-                    return await self.prepare(record, item)
+                return await self.prepare(record, item)
             except SightwireError as error:
                 return error
 
-        return await asyncio.gather(*map(prepared, items))
+        async def prepared_in_turn(item: ItemRequest) -> IngestEvent | SightwireError:
+            async with places:
+                return await prepared(item)
+
+        # Without a picture there is nothing to wait for, and a task would cost more than the work.
+        pictures = [asyncio.create_task(prepared_in_turn(item)) for item in items if item.image is not None]
+        with_picture = iter(await asyncio.gather(*pictures))
+        return [await prepared(item) if item.image is None else next(with_picture) for item in items]
 
     async def put(self, collection: str, event: IngestEvent) -> Accepted:
         """Publishes one event and returns once the bus has stored it.
@@ -104,30 +102,38 @@ class Ingest:
         Raises:
             UnavailableError: the bus did not confirm it.
         """
-        [accepted] = await self.put_all(collection, [event])
+        [accepted] = await self._put(collection, [event], may_join=[False])
         return accepted
 
-    async def put_all(self, collection: str, events: Sequence[IngestEvent]) -> list[Accepted]:
+    async def put_all(self, record: CollectionRecord, events: Sequence[IngestEvent]) -> list[Accepted]:
         """Publishes events together, in order, and returns once the bus has stored all of them.
+
+        Those that need no model share messages, and with them versions; see `ingest_batches`.
 
         Raises:
             UnavailableError: at least one was not confirmed.
         """
+        return await self._put(record.name, events, may_join=[not needs_model(event, record) for event in events])
+
+    async def _put(self, collection: str, events: Sequence[IngestEvent], *, may_join: Sequence[bool]) -> list[Accepted]:
         if not self._bus.is_connected:
             raise UnavailableError("the bus is not reachable, so nothing can be stored now; try again")
         # Before the events: messages of one connection keep their order, so that what an event causes comes later.
         for event in events:
             await self._statuses.send(ItemStatus(collection=collection, id=event.id, state=ItemState.ACCEPTED))
-        is_batch = len(events) > 1
-        messages = [self._message(collection, event, own_trace=is_batch) for event in events]
+        messages = ingest_messages(collection, events, may_join)
         try:
-            sequences = await self._publish(messages)
+            sequences = await self._publish([each.message for each in messages])
         except UnavailableError:
             await self._mark_unconfirmed(collection, [event.id for event in events])
             raise
         for operation in Operation:
             metrics.ITEMS_ACCEPTED.labels(operation.value).inc(sum(event.operation is operation for event in events))
-        return [Accepted(event.id, sequence) for event, sequence in zip(events, sequences, strict=True)]
+        return [
+            Accepted(events[position].id, sequence)
+            for each, sequence in zip(messages, sequences, strict=True)
+            for position in each.positions
+        ]
 
     async def delete(self, collection: str, item_id: str) -> Accepted:
         """Publishes the deletion of an item; one that does not exist may be deleted too.
@@ -137,27 +143,6 @@ class Ingest:
         """
         event = IngestEvent(id=item_id, operation=Operation.DELETE, accepted_at=datetime.now(UTC))
         return await self.put(collection, event)
-
-    def _message(self, collection: str, event: IngestEvent, *, own_trace: bool) -> OutgoingMessage:
-        """The message of one event. Each item of a batch begins a trace of its own, linked to the request's span."""
-        subject = subjects.ingest(collection)
-        request = trace.get_current_span()
-        with _tracer.start_as_current_span(
-            "publish ingest",
-            context=Context() if own_trace else None,
-            links=[trace.Link(request.get_span_context())] if own_trace else None,
-            kind=SpanKind.PRODUCER,
-            attributes={
-                "messaging.system": "nats",
-                "messaging.destination.name": subject,
-                "sightwire.collection": collection,
-                "sightwire.item.id": event.id,
-            },
-        ):
-            headers = event_headers(
-                event_type=f"sightwire.item.{event.operation.value}", source=_SOURCE, subject=event.id
-            )
-        return OutgoingMessage(subject, event.model_dump_json(exclude_defaults=True).encode(), headers)
 
     async def _publish(self, messages: list[OutgoingMessage]) -> list[int]:
         """Sequences of the messages. Safe to repeat: the bus knows a message that it has by its id."""

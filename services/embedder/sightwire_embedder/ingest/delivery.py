@@ -40,6 +40,8 @@ class IngestDelivery:
     #: How often it was delivered, this time included.
     deliveries: int
     message: Acknowledger
+    #: Among the events that came in one message; None for one that came alone.
+    position: int | None = None
 
     @classmethod
     def from_message(cls, message: Msg) -> "IngestDelivery":
@@ -61,7 +63,10 @@ class IngestDelivery:
 
 
 class DeliveredBatch(list[IngestDelivery]):
-    """Deliveries that came together. Documents what publishers send, each as a message of its own: an `IngestEvent`."""
+    """Deliveries that came together. Documents what publishers send, each as a message of its own: an `IngestEvent`.
+
+    The gateway packs events that need no model; see `sightwire.contracts.ingest_batches`.
+    """
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:

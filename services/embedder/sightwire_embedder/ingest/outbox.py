@@ -16,7 +16,7 @@ from sightwire.errors import TooLargeError, UnavailableError
 from sightwire.telemetry.tracing import links_to, tracer
 from sightwire.v1 import events_pb2
 
-MAX_BATCH_ITEMS: Final = 32
+MAX_BATCH_ITEMS: Final = 128
 #: Far below the largest message that the stream takes; a single item may be larger than this.
 MAX_BATCH_BYTES: Final = 1024 * 1024
 #: The largest message less its headers and envelope.
