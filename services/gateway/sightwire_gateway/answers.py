@@ -4,6 +4,7 @@ from datetime import UTC
 from typing import Any
 
 import orjson
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,6 +20,11 @@ _SCORE_DIGITS = 6
 def json_response(content: Any, status_code: int = 200, headers: dict[str, str] | None = None) -> Response:
     """`content` as JSON; `orjson.Fragment`s in it are copied as they are."""
     return Response(orjson.dumps(content), status_code=status_code, media_type="application/json", headers=headers)
+
+
+def model_response(model: BaseModel) -> Response:
+    """A model as JSON."""
+    return Response(model.model_dump_json(), media_type="application/json")
 
 
 def base_url_of(request: Request, public_url: str | None) -> str:

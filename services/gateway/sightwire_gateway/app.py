@@ -20,7 +20,13 @@ from sightwire import __version__
 from sightwire.blobs import open_blob_store
 from sightwire.bus.collections import CollectionDirectory, CollectionRegistry
 from sightwire.bus.connection import Bus
+from sightwire.bus.control import ControlClient
 from sightwire.bus.item_status import ItemStatusStore
+from sightwire.bus.records import RecordReader
+from sightwire.bus.searchers import SearcherDirectory
+from sightwire.contracts.operations import OperationRecord
+from sightwire.contracts.schedules import ScheduleRecord
+from sightwire.contracts.streams import OPERATIONS, SCHEDULES
 from sightwire.errors import SightwireError
 from sightwire.security.addresses import AddressPolicy
 from sightwire.security.fetch import FetchLimits, PictureFetcher
@@ -32,6 +38,7 @@ from sightwire_gateway.backends import EmbedderClient, SearcherClient
 from sightwire_gateway.bodies import BodyLimits, BodyReader
 from sightwire_gateway.channels import open_channel
 from sightwire_gateway.collections import CollectionDesk
+from sightwire_gateway.doctor import Doctor
 from sightwire_gateway.documentation import PROBLEM_RESPONSES, install_openapi
 from sightwire_gateway.embedding_cache import EmbeddingCache
 from sightwire_gateway.gateway import Gateway
@@ -40,10 +47,15 @@ from sightwire_gateway.health import GatewayHealth
 from sightwire_gateway.ingest import Ingest
 from sightwire_gateway.pictures import PictureDesk
 from sightwire_gateway.routes import (
+    backups,
     batches,
     collections,
+    diagnosis,
     images,
+    index,
     items,
+    operations,
+    schedules,
     search,
     semantic_search,
     status,
@@ -64,7 +76,12 @@ _ROUTERS = (
     images.router,
     items.router,
     items.whole_items,
+    operations.router,
+    schedules.router,
+    index.router,
     collections.router,
+    backups.router,
+    diagnosis.router,
     status.router,
 )
 
@@ -137,6 +154,8 @@ async def open_gateway(settings: GatewaySettings, *, stopping: asyncio.Event) ->
         )
         await resources.enter_async_context(directory)
         statuses = ItemStatusStore(bus)
+        control = ControlClient(bus)
+        searchers = await resources.enter_async_context(SearcherDirectory(bus))
         yield Gateway(
             settings=settings,
             blobs=blobs,
@@ -149,9 +168,13 @@ async def open_gateway(settings: GatewaySettings, *, stopping: asyncio.Event) ->
                 max_uploads=settings.gateway_max_uploads,
             ),
             collections=desk,
+            control=control,
+            doctor=Doctor(bus, control, searchers, embedder, directory.all),
             health=GatewayHealth(bus, embedder, searcher, stopping),
             ingest=Ingest(bus, statuses, pictures, max_picture_bytes=settings.gateway_max_picture_bytes),
+            operations=RecordReader(bus, OPERATIONS, OperationRecord),
             pictures=pictures,
+            schedules=RecordReader(bus, SCHEDULES, ScheduleRecord),
             search=SearchDesk(embedder, searcher, max_query_characters=settings.gateway_max_query_characters),
             searcher=searcher,
             statuses=statuses,

@@ -1,15 +1,17 @@
 """Makes a collection's record from what a user asked for and what the model bundle is; pure."""
 
 from datetime import UTC, datetime
-from typing import Final
-from uuid import uuid4
 
-from sightwire.contracts.collections import CollectionRecord, CollectionSpec, VectorField, VectorSource
+from sightwire.contracts.collections import (
+    CollectionRecord,
+    CollectionSpec,
+    VectorField,
+    VectorSource,
+    new_collection_uid,
+)
 from sightwire.contracts.names import EXTERNAL_SPACE
 from sightwire.errors import InvalidInputError
 from sightwire.v1 import embedder_pb2
-
-_UID_CHARACTERS: Final = 12
 
 
 def new_record(spec: CollectionSpec, model: embedder_pb2.DescribeModelResponse | None) -> CollectionRecord:
@@ -25,7 +27,7 @@ def new_record(spec: CollectionSpec, model: embedder_pb2.DescribeModelResponse |
     fields = {name: _resolved(name, field, model) for name, field in spec.fields.items()}
     return CollectionRecord(
         spec=spec.model_copy(update={"fields": fields}),
-        uid=uuid4().hex[:_UID_CHARACTERS],
+        uid=new_collection_uid(),
         created_at=datetime.now(UTC),
         space=model.space if model is not None else EXTERNAL_SPACE,
         class_names=tuple(model.class_names) if model is not None else (),

@@ -133,6 +133,14 @@ class CollectionDesk:
 
         return list(await asyncio.gather(*map(listed, self._directory.all())))
 
+    async def wait_until_known(self, name: str) -> None:
+        """Until a collection that somebody else registered can be looked up here.
+
+        Raises:
+            UnavailableError: it was not in time.
+        """
+        await self._wait_until(lambda: self._directory.find(name) is not None)
+
     def count(self) -> int:
         """How many collections there are."""
         return len(self._directory.all())

@@ -9,6 +9,8 @@ from pydantic.json_schema import models_json_schema
 
 from sightwire.contracts.collections import CollectionSpec
 from sightwire.contracts.filters import Filter
+from sightwire.contracts.schedules import ScheduleSpec
+from sightwire_gateway.index_requests import OperationCommand, PruneRequest, RestoreRequest
 from sightwire_gateway.item_requests import BatchRequest, ItemRequest
 from sightwire_gateway.problems import PROBLEM_CONTENT_TYPE, Problem
 from sightwire_gateway.search_requests import SearchRequest
@@ -22,7 +24,11 @@ _OWN_MODELS: Final[tuple[type[BaseModel], ...]] = (
     Filter,
     HybridRequest,
     ItemRequest,
+    OperationCommand,
     Problem,
+    PruneRequest,
+    RestoreRequest,
+    ScheduleSpec,
     SearchRequest,
 )
 _FILE: Final = {"type": "string", "format": "binary", "description": "A picture file"}

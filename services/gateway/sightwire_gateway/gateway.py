@@ -7,10 +7,15 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from sightwire.blobs import BlobStore
+from sightwire.bus.control import ControlClient
 from sightwire.bus.item_status import ItemStatusStore
+from sightwire.bus.records import RecordReader
+from sightwire.contracts.operations import OperationRecord
+from sightwire.contracts.schedules import ScheduleRecord
 from sightwire_gateway.backends import SearcherClient
 from sightwire_gateway.bodies import BodyReader
 from sightwire_gateway.collections import CollectionDesk
+from sightwire_gateway.doctor import Doctor
 from sightwire_gateway.health import GatewayHealth
 from sightwire_gateway.ingest import Ingest
 from sightwire_gateway.pictures import PictureDesk
@@ -27,9 +32,13 @@ class Gateway:
     blobs: BlobStore
     bodies: BodyReader
     collections: CollectionDesk
+    control: ControlClient
+    doctor: Doctor
     health: GatewayHealth
     ingest: Ingest
+    operations: RecordReader[OperationRecord]
     pictures: PictureDesk
+    schedules: RecordReader[ScheduleRecord]
     search: SearchDesk
     searcher: SearcherClient
     statuses: ItemStatusStore

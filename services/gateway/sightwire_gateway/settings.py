@@ -45,6 +45,9 @@ class GatewaySettings(SharedSettings):
     gateway_ingest_image_seconds: PositiveFloat = Field(
         default=60.0, description="How long POST /ingest/image waits until the picture is searchable"
     )
+    gateway_backup_seconds: PositiveFloat = Field(
+        default=3600.0, description="How long reading a backup back, or removing old ones, may take"
+    )
     gateway_embedding_cache_entries: NonNegativeInt = Field(
         default=10_000, description="Query texts whose vectors are kept in memory; 0 switches the cache off"
     )

@@ -1,7 +1,8 @@
-"""Server-sent events of item statuses, which end when all items are final or the gateway drains."""
+"""Server-sent events: each change of something, until nothing more will come or the gateway drains."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Final
 
 from starlette.responses import StreamingResponse
@@ -18,10 +19,20 @@ _KEEP_ALIVE: Final = b": still here\n\n"
 def status_events(
     statuses: ItemStatusStore, collection: str, item_ids: list[str], *, stopping: asyncio.Event
 ) -> StreamingResponse:
-    """A stream of `status` events, one for each change, and one `end` event with the reason: `final` or `draining`."""
-    return StreamingResponse(
-        _stream(statuses, collection, item_ids, stopping), media_type="text/event-stream", headers=_HEADERS
-    )
+    """A stream of `status` events, one for each change of an item, until all are final."""
+    changes = follow_until_final(statuses, collection, item_ids, look_again_seconds=KEEP_ALIVE_SECONDS)
+    return change_events("status", _as_json(changes), stopping=stopping)
+
+
+def change_events(name: str, changes: AsyncGenerator[str | None], *, stopping: asyncio.Event) -> StreamingResponse:
+    """A stream of events of one name, and one `end` event with the reason: `final` or `draining`.
+
+    Args:
+        name: of the events.
+        changes: what to tell, as JSON; None when nothing happened for a while, to keep the connection alive.
+        stopping: set when the gateway begins to drain.
+    """
+    return StreamingResponse(_stream(name, changes, stopping), media_type="text/event-stream", headers=_HEADERS)
 
 
 def event(name: str, data: str) -> bytes:
@@ -29,13 +40,10 @@ def event(name: str, data: str) -> bytes:
     return f"event: {name}\ndata: {data}\n\n".encode()
 
 
-async def _stream(
-    statuses: ItemStatusStore, collection: str, item_ids: list[str], stopping: asyncio.Event
-) -> AsyncIterator[bytes]:
-    changes = follow_until_final(statuses, collection, item_ids, look_again_seconds=KEEP_ALIVE_SECONDS)
+async def _stream(name: str, changes: AsyncGenerator[str | None], stopping: asyncio.Event) -> AsyncIterator[bytes]:
     drained = asyncio.ensure_future(stopping.wait())
-    step: asyncio.Future[ItemStatus | _End | None] | None = None
-    # Says at once that the stream stands: the first status may take a while.
+    step: asyncio.Future[str | _End | None] | None = None
+    # Says at once that the stream stands: the first change may take a while.
     yield _KEEP_ALIVE
     try:
         while True:
@@ -48,7 +56,7 @@ async def _stream(
             if isinstance(change, _End):
                 yield event("end", '{"reason":"final"}')
                 return
-            yield event("status", _json(change)) if change is not None else _KEEP_ALIVE
+            yield event(name, change) if change is not None else _KEEP_ALIVE
     finally:
         drained.cancel()
         if step is not None:
@@ -58,12 +66,14 @@ async def _stream(
         await changes.aclose()
 
 
+async def _as_json(changes: AsyncGenerator[ItemStatus | None]) -> AsyncGenerator[str | None]:
+    async with aclosing(changes):
+        async for status in changes:
+            yield status.model_dump_json(exclude_none=True) if status is not None else None
+
+
 class _End:
     """Marks that no change will come any more."""
 
 
 _END: Final = _End()
-
-
-def _json(status: ItemStatus) -> str:
-    return status.model_dump_json(exclude_none=True)

@@ -1,0 +1,114 @@
+"""Looks for problems: of the platform as the gateway sees it, and by the owner of each collection."""
+
+import asyncio
+import resource
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+from nats.errors import Error as NatsError
+from nats.js.errors import Error as JetStreamError
+from nats.js.errors import NotFoundError as MessageNotFoundError
+
+from sightwire.bus.connection import Bus
+from sightwire.bus.control import ControlClient
+from sightwire.bus.searchers import SearcherDirectory
+from sightwire.contracts import subjects
+from sightwire.contracts.collections import CollectionRecord
+from sightwire.contracts.control import Diagnose, Diagnosis, Finding
+from sightwire.contracts.diagnosis import PlatformDiagnosis
+from sightwire.contracts.events import IndexReady
+from sightwire.contracts.streams import DEAD_LETTERS, INDEX, INGEST
+from sightwire.errors import SightwireError
+from sightwire_gateway import findings
+from sightwire_gateway.backends import EmbedderClient
+
+_OWNER_SECONDS: Final = 20.0
+_LOOK_SECONDS: Final = 5.0
+
+
+class Doctor:
+    """Diagnoses on request; each look that fails is a finding itself.
+
+    Args:
+        collections: all collections there are.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        control: ControlClient,
+        searchers: SearcherDirectory,
+        embedder: EmbedderClient,
+        collections: Callable[[], Iterable[CollectionRecord]],
+    ) -> None:
+        self._bus = bus
+        self._control = control
+        self._searchers = searchers
+        self._embedder = embedder
+        self._collections = collections
+
+    async def diagnose(self) -> PlatformDiagnosis:
+        """Everything that can be looked at now, all at once."""
+        platform, collections = await asyncio.gather(
+            asyncio.gather(
+                _looked("dead letters", self._dead_letters()),
+                _looked("embedder", self._embedder_answers()),
+                _looked("stream INGEST", self._ingest_fill()),
+                _looked("open files of the gateway", self._open_files()),
+            ),
+            asyncio.gather(*map(self._collection, self._collections())),
+        )
+        return PlatformDiagnosis(findings=tuple(platform), collections=tuple(collections))
+
+    async def _collection(self, record: CollectionRecord) -> Diagnosis:
+        searchers, owner = await asyncio.gather(
+            _looked("searchers", self._searchers_follow(record)), self._ask_owner(record)
+        )
+        return Diagnosis(collection=record.name, findings=(searchers, *owner))
+
+    async def _ask_owner(self, record: CollectionRecord) -> tuple[Finding, ...]:
+        try:
+            answer = await self._control.ask_owner(record.name, Diagnose(), timeout=_OWNER_SECONDS)
+        except SightwireError as error:
+            return (findings.unanswered_finding("indexer", error),)
+        return Diagnosis.model_validate(answer).findings
+
+    async def _dead_letters(self) -> Finding:
+        info = await self._bus.jetstream.stream_info(DEAD_LETTERS.name)
+        return findings.dead_letter_finding(info.state.messages)
+
+    async def _embedder_answers(self) -> Finding:
+        try:
+            model = await self._embedder.describe_model()
+        except SightwireError as error:
+            return findings.embedder_finding(error, "")
+        return findings.embedder_finding(None, f"{model.name} {model.version} (space {model.space})")
+
+    async def _ingest_fill(self) -> Finding:
+        info = await self._bus.jetstream.stream_info(INGEST.name)
+        return findings.fill_finding(INGEST.name, info.state.bytes, INGEST.max_bytes)
+
+    async def _open_files(self) -> Finding:
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return findings.open_files_finding(limit, is_unlimited=limit == resource.RLIM_INFINITY)
+
+    async def _searchers_follow(self, record: CollectionRecord) -> Finding:
+        ready = await self._newest_manifest(record)
+        return findings.searcher_finding(ready, self._searchers.loaded(record.name, record.uid), datetime.now(UTC))
+
+    async def _newest_manifest(self, record: CollectionRecord) -> IndexReady | None:
+        try:
+            message = await self._bus.jetstream.get_last_msg(INDEX.name, subjects.index_ready(record.name))
+        except MessageNotFoundError:
+            return None
+        ready = IndexReady.model_validate_json(message.data or b"")
+        return ready if ready.collection_uid == record.uid else None
+
+
+async def _looked(check: str, look: Awaitable[Finding]) -> Finding:
+    try:
+        async with asyncio.timeout(_LOOK_SECONDS):
+            return await look
+    except (SightwireError, NatsError, JetStreamError, TimeoutError) as error:
+        return findings.unanswered_finding(check, error)

@@ -1,0 +1,93 @@
+"""Reading what the owners of collections write for others: records of operations and of schedules."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Final, Generic, TypeVar
+
+from nats.js.errors import InvalidKeyError, KeyNotFoundError
+
+from sightwire.bus.connection import Bus
+from sightwire.bus.watching import BucketChange, watch_bucket
+from sightwire.contracts.collections import CollectionRecord
+from sightwire.contracts.operations import OperationRecord
+from sightwire.contracts.schedules import ScheduleRecord
+from sightwire.contracts.streams import BucketDefinition
+from sightwire.errors import UnavailableError
+
+_LIST_SECONDS: Final = 10.0
+
+Record = TypeVar("Record", OperationRecord, ScheduleRecord)
+
+
+class RecordReader(Generic[Record]):
+    """Reads a bucket whose keys are `<collection>.<name>`; records of deleted collections are as if not there."""
+
+    def __init__(self, bus: Bus, bucket: BucketDefinition, model: type[Record]) -> None:
+        self._bus = bus
+        self._bucket = bucket
+        self._model: type[Record] = model
+
+    async def get(self, collection: CollectionRecord, name: str) -> Record | None:
+        """A record, None if there is none."""
+        bucket = await self._bus.bucket(self._bucket)
+        try:
+            entry = await bucket.get(f"{collection.name}.{name}")
+        except (KeyNotFoundError, InvalidKeyError):
+            return None
+        return self._read(collection, entry.value)
+
+    async def list(self, collection: CollectionRecord) -> list[Record]:
+        """All records of a collection, in no order.
+
+        Raises:
+            UnavailableError: the bus does not answer.
+        """
+        found: list[Record] = []
+        try:
+            async with (
+                asyncio.timeout(_LIST_SECONDS),
+                aclosing(watch_bucket(self._bus, self._bucket, f"{collection.name}.*")) as changes,
+            ):
+                async for change in changes:
+                    if change is None:
+                        break
+                    record = self._read(collection, change.value)
+                    if record is not None:
+                        found.append(record)
+        except TimeoutError:
+            raise UnavailableError(
+                f"the bus did not list {self._bucket.name!r} within {_LIST_SECONDS:g} s; try again"
+            ) from None
+        return found
+
+    async def follow(
+        self, collection: CollectionRecord, name: str, *, silence_seconds: float
+    ) -> AsyncGenerator[Record | None]:
+        """A record as it is, and each change of it until it is removed; None when nothing happened for so long."""
+        changes = watch_bucket(self._bus, self._bucket, f"{collection.name}.{name}")
+        pending: asyncio.Future[BucketChange | None] = asyncio.ensure_future(anext(changes))
+        try:
+            while True:
+                done, _ = await asyncio.wait({pending}, timeout=silence_seconds)
+                if not done:
+                    yield None
+                    continue
+                change = pending.result()
+                pending = asyncio.ensure_future(anext(changes))
+                if change is None:
+                    continue
+                record = self._read(collection, change.value)
+                if record is None:
+                    return
+                yield record
+        finally:
+            pending.cancel()
+            await asyncio.gather(pending, return_exceptions=True)
+            await changes.aclose()
+
+    def _read(self, collection: CollectionRecord, value: bytes | None) -> Record | None:
+        if not value:
+            return None
+        record = self._model.model_validate_json(value)
+        return record if record.collection_uid == collection.uid else None
