@@ -1,4 +1,4 @@
-"""Watches how far INGEST and EMBEDDED have come, for the horizon of tombstones."""
+"""Watches how far the bus's streams have come: for the horizon of tombstones, and for whoever operates them."""
 
 import asyncio
 import logging
@@ -8,7 +8,8 @@ from nats.errors import Error as NatsError
 from nats.js.errors import Error as JetStreamError
 
 from sightwire.bus.connection import Bus
-from sightwire.contracts.streams import EMBEDDED, INGEST
+from sightwire.contracts.streams import EMBEDDED, INGEST, STREAMS
+from sightwire_indexer.platform_metrics import observe_stream
 from sightwire_indexer.tombstone_horizon import TombstoneHorizon
 
 logger = logging.getLogger(__name__)
@@ -20,11 +21,14 @@ async def watch_streams(bus: Bus, horizon: TombstoneHorizon) -> None:
     """Observes until cancelled."""
     while True:
         try:
-            ingest = (await bus.jetstream.stream_info(INGEST.name)).state
-            embedded = (await bus.jetstream.stream_info(EMBEDDED.name)).state
+            # In this order: INGEST before EMBEDDED, as the horizon needs it.
+            states = {stream: (await bus.jetstream.stream_info(stream.name)).state for stream in STREAMS}
         except (NatsError, JetStreamError, TimeoutError) as error:
             logger.debug("the bus does not describe its streams now", extra={"error": repr(error)})
         else:
+            for stream, state in states.items():
+                observe_stream(stream, state)
+            ingest, embedded = states[INGEST], states[EMBEDDED]
             first_waiting = ingest.first_seq if ingest.messages else ingest.last_seq + 1
             horizon.observe(time.monotonic(), first_waiting_version=first_waiting, embedded_sequence=embedded.last_seq)
         await asyncio.sleep(_INTERVAL_SECONDS)

@@ -96,7 +96,7 @@ class ScheduleStore:
                 record = ScheduleRecord.model_validate_json(entry.value or b"")
             except ValidationError as error:
                 # One of a newer version, perhaps; the collection is indexed without it.
-                logger.error("a schedule cannot be read", extra={"key": entry.key, "error": str(error)})  # noqa: TRY400
+                logger.error("a schedule cannot be read", extra={"key": entry.key, "error": str(error)})
                 continue
             self._revisions[record.name] = entry.revision
             if record.collection_uid == self._collection.uid:
