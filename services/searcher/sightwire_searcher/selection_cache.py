@@ -1,4 +1,4 @@
-"""Filters that were evaluated already: one selection per segment, deletions, field and filter."""
+"""Filters and text queries that were evaluated already: one selection per segment, deletions, field and filter."""
 
 import threading
 from collections.abc import Callable, Hashable

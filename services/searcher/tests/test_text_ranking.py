@@ -13,7 +13,6 @@ from sightwire_searcher.search.highlights import EXCERPT_CHARACTERS, Highlighter
 from sightwire_searcher.search.query import CheckedFilter
 from sightwire_searcher.search.rankings import Ranking
 from sightwire_searcher.search.selections import Selections
-from sightwire_searcher.search.text_matching import text_masks
 from sightwire_searcher.search.text_query import checked_text
 from sightwire_searcher.search.text_ranking import TextSearch
 from sightwire_searcher.selection_cache import SelectionCache
@@ -117,9 +116,16 @@ def test_filtered_results_are_the_best_of_those_allowed(tmp_path: Path, share: i
 
 def test_masks_are_of_all_that_match(tmp_path: Path) -> None:
     snapshot = snapshot_of(tmp_path, [item(1, "red dog"), item(2, "red cat"), item(3, "cup")], [item(4, None)])
-    masks = text_masks(snapshot, checked_text(pb.TextQuery(text="red -cat"), TextLanguage.ENGLISH))
+    cache = SelectionCache(1_000_000)
+    selections = Selections(cache)
+    masks = selections.with_words(snapshot, checked_text(pb.TextQuery(text="red -cat"), TextLanguage.ENGLISH))
     found = [view.reader.ids(np.flatnonzero(mask)) for view, mask in zip(snapshot.segments, masks, strict=True)]
     assert found == [["item-0001"], []]
+    kept = len(cache)
+    for text, is_kept in (("-cat red", True), ("red", False), ("red cat", False), ("red -cat", True)):
+        again = selections.with_words(snapshot, checked_text(pb.TextQuery(text=text), TextLanguage.ENGLISH))
+        assert (again[0] is masks[0]) == is_kept
+    assert len(cache) == 3 * kept
 
 
 @pytest.mark.parametrize(

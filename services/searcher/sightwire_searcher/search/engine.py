@@ -23,7 +23,6 @@ from sightwire_searcher.search.result_page import ResultPage, find_page, page_of
 from sightwire_searcher.search.selections import Selections
 from sightwire_searcher.search.sorting import sort_items
 from sightwire_searcher.search.stored_vectors import query_matrices
-from sightwire_searcher.search.text_matching import text_masks
 from sightwire_searcher.search.text_ranking import TextSearch
 from sightwire_searcher.search.values import value_message
 from sightwire_searcher.snapshot import Snapshot
@@ -71,7 +70,7 @@ class SearchEngine:
         order = query.order
         matching = []
         if order is not None or query.facets:
-            with_words = text_masks(snapshot, query.text) if query.text is not None else None
+            with_words = self._selections.with_words(snapshot, query.text) if query.text is not None else None
             matching = matching_items(snapshot, self._selections, query.filter, with_words)
         words = None
         if order is None and query.text is not None:

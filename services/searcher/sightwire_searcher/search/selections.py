@@ -1,4 +1,4 @@
-"""Which vectors of a segment a filter and the deletions leave, evaluated once and kept."""
+"""Which vectors of a segment a filter and the deletions leave, and which items match words; evaluated once and kept."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -6,14 +6,17 @@ from typing import Final
 
 import numpy as np
 
+from sightwire.segments.reader import SegmentReader
 from sightwire.segments.selection import Selection
 from sightwire_searcher.filters.columns import Mask
 from sightwire_searcher.filters.item_masks import item_mask
 from sightwire_searcher.filters.object_masks import object_mask
 from sightwire_searcher.filters.pruning import Coverage, coverage
 from sightwire_searcher.search.query import CheckedFilter
+from sightwire_searcher.search.text_matching import text_mask
+from sightwire_searcher.search.text_query import CheckedTextQuery
 from sightwire_searcher.selection_cache import SelectionCache
-from sightwire_searcher.snapshot import SegmentView
+from sightwire_searcher.snapshot import SegmentView, Snapshot
 
 #: In place of a field's name: the items themselves. No field can be called so.
 _ITEMS: Final = ""
@@ -54,6 +57,15 @@ class Selections:
     def items(self, view: SegmentView, filter_: CheckedFilter | None) -> Choice:
         """Items that may be found; rows of the selection are item rows."""
         return self._choose(view, _ITEMS, filter_, total=view.reader.rows, per_object=False)
+
+    def with_words(self, snapshot: Snapshot, text: CheckedTextQuery) -> list[Mask]:
+        """Per segment of the snapshot the items that a text query matches, deleted ones included; bool [rows] each."""
+        key = text.matching_key
+
+        def mask(reader: SegmentReader) -> Mask:
+            return self._cache.get((reader.id, key), lambda: Selection(text_mask(reader, text))).mask
+
+        return [mask(view.reader) for view in snapshot.segments]
 
     def _choose(
         self, view: SegmentView, field: str, filter_: CheckedFilter | None, *, total: int, per_object: bool

@@ -5,21 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 from tantivy import Occur, Query, Schema
 
+from sightwire.segments.reader import SegmentReader
 from sightwire.segments.text.text_index import TextIndex
 from sightwire_searcher.filters.columns import Mask
 from sightwire_searcher.search.text_query import CheckedTextQuery, Clause, Fuzzy, Phrase, Prefix
-from sightwire_searcher.snapshot import SegmentView, Snapshot
 
 
-def text_masks(snapshot: Snapshot, text: CheckedTextQuery) -> list[Mask]:
-    """Per segment of the snapshot the items that a text query matches, deleted ones included; bool [rows] each."""
-    return [text_mask(view, text) for view in snapshot.segments]
-
-
-def text_mask(view: SegmentView, text: CheckedTextQuery) -> Mask:
+def text_mask(reader: SegmentReader, text: CheckedTextQuery) -> Mask:
     """Items of a segment that a text query matches, deleted ones included; bool [rows]."""
-    mask = np.zeros(view.reader.rows, dtype=np.bool_)
-    index = view.reader.text
+    mask = np.zeros(reader.rows, dtype=np.bool_)
+    index = reader.text
     if index is not None:
         mask[index.matching_rows(_query(index, text))] = True
     return mask

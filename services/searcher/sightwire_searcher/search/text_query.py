@@ -1,6 +1,6 @@
 """A checked text query: its terms as the words that the collection's index holds."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,6 +66,12 @@ class CheckedTextQuery:
     require_all: bool = False
     weight: float = 1.0
     highlight: bool = False
+
+    @property
+    def matching_key(self) -> Hashable:
+        """The same for queries that match the same items."""
+        wanted = frozenset((clause.what, clause.excluded) for clause in self.clauses)
+        return wanted, self.parts, self.require_all
 
     @property
     def included(self) -> list[Clause]:
