@@ -3,7 +3,8 @@
 import math
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
+from uuid import uuid4
 
 from pydantic import (
     AwareDatetime,
@@ -17,6 +18,8 @@ from pydantic import (
 
 from sightwire.contracts.names import EXTERNAL_SPACE, CollectionName, FieldName, SpaceName
 from sightwire.errors import InvalidInputError
+
+_UID_CHARACTERS: Final = 12
 
 
 class Metric(StrEnum):
@@ -167,6 +170,11 @@ class CollectionSpec(BaseModel):
     def field_names(self, *sources: VectorSource) -> list[str]:
         """Names of the fields with one of `sources`, in order of definition."""
         return [name for name, field in self.fields.items() if field.source in sources]
+
+
+def new_collection_uid() -> str:
+    """A uid for a collection that is created now. It has no hyphen."""
+    return uuid4().hex[:_UID_CHARACTERS]
 
 
 class CollectionRecord(BaseModel):

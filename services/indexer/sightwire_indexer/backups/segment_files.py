@@ -1,12 +1,13 @@
 """Which files a segment of an index consists of, and where they are."""
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from sightwire.blobs.store import BlobStore
-from sightwire.errors import CorruptDataError
+from sightwire.errors import CorruptDataError, NotFoundError
 from sightwire.segments.description import DESCRIPTION_FILE, SegmentDescription, parse_description
 from sightwire.segments.layout import IndexLayout
 from sightwire.segments.manifest import SegmentEntry
@@ -79,3 +80,18 @@ async def _find_deletes(blobs: BlobStore, entry: SegmentEntry) -> SourceFile | N
     if size is None:
         raise CorruptDataError(f"the delete bitmap {entry.deletes.key!r} of segment {entry.id} is gone")
     return SourceFile(entry.deletes.key, FileToStore(DELETES_FILE, size, entry.deletes.sha256))
+
+
+async def is_whole(blobs: BlobStore, layout: IndexLayout, entry: SegmentEntry) -> bool:
+    """Whether an index has a segment with every byte as it should be; reads all of it."""
+    try:
+        segment = await find_segment(blobs, layout, entry.model_copy(update={"deletes": None}))
+        for source in segment.files:
+            digest = hashlib.sha256()
+            async for chunk in blobs.stream(source.key):
+                await asyncio.to_thread(digest.update, chunk)
+            if digest.hexdigest() != source.file.sha256:
+                return False
+    except (CorruptDataError, NotFoundError):
+        return False
+    return True
