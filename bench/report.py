@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 Cell = str | int | float
+#: Shown where there is no figure.
+NONE = "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Table:
         Raises:
             ValueError: a figure is not finite, which no measurement that worked gives.
         """
-        numeric = [all(isinstance(row[index], int | float) for row in self.rows) for index in range(len(self.columns))]
+        numeric = [all(_is_numeric(row[index]) for row in self.rows) for index in range(len(self.columns))]
         lines = [
             f"### {self.title}",
             "",
@@ -80,6 +82,10 @@ def _processor() -> str:
 
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def _is_numeric(cell: Cell) -> bool:
+    return isinstance(cell, int | float) or cell == NONE
 
 
 def _text(cell: Cell) -> str:

@@ -1,5 +1,6 @@
 """The platform for benchmarks: real processes with the shipped defaults, a folder of its own, and who used the CPU."""
 
+import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -11,10 +12,12 @@ from sightwire.bus.connection import Bus
 from sightwire.platform.ports import find_free_port
 from sightwire.platform.running_platform import PlatformOptions, RunningPlatform, run_platform
 from sightwire.settings import SharedSettings
+from sightwire.v1 import searcher_pb2, searcher_pb2_grpc
 
 PROCESSES = ("nats", "gateway", "embedder", "indexer", "searcher")
 PROCESSES_AND_BENCHMARK = (*PROCESSES, "benchmark")
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_LOAD_SECONDS = 300.0
 
 
 @asynccontextmanager
@@ -37,6 +40,35 @@ async def bus_of(platform: RunningPlatform) -> AsyncIterator[Bus]:
 
 
 @dataclass(frozen=True, slots=True)
+class RunningSearcher:
+    """Where the platform's searcher answers gRPC, and which process it is."""
+
+    address: str
+    process_id: int
+
+
+def searcher_of(platform: RunningPlatform) -> RunningSearcher:
+    """The platform's searcher."""
+    process = next(process for process in platform.info().processes if process.name == "searcher")
+    assert process.address is not None, "the searcher runs"
+    assert process.pid is not None, "the searcher runs"
+    return RunningSearcher(process.address, process.pid)
+
+
+async def wait_until_loaded(stub: "searcher_pb2_grpc.SearcherAsyncStub", collection: str, items: int) -> None:
+    """Returns when the searcher answers from so many items.
+
+    Raises:
+        TimeoutError: it does not within five minutes.
+    """
+    request = searcher_pb2.DescribeCollectionRequest(collection=collection)
+    async with asyncio.timeout(_LOAD_SECONDS):
+        # As a client would see it, by asking.
+        while (await stub.DescribeCollection(request)).items < items:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+@dataclass(frozen=True, slots=True)
 class CpuSeconds:
     """CPU time that each process of the platform, with its children, and this process have used so far."""
 
@@ -55,6 +87,14 @@ class CpuSeconds:
     def since(self, before: "CpuSeconds") -> dict[str, float]:
         """What was used since `before`, by name."""
         return {name: seconds - before.by_name[name] for name, seconds in self.by_name.items()}
+
+
+def cpu_seconds_of_children(process_id: int) -> float:
+    """CPU time that the descendants of a process have used so far, those that have ended included."""
+    fields = _stat(process_id)
+    ended = sum(map(int, fields[13:15])) / _TICKS_PER_SECOND if fields is not None else 0.0
+    children = _children()
+    return ended + sum(_seconds(child, children) for child in children.get(process_id, []))
 
 
 def _children() -> dict[int, list[int]]:

@@ -8,9 +8,7 @@ import asyncio
 import base64
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
+from collections.abc import Awaitable, Callable
 
 import faiss
 import grpc.aio
@@ -18,8 +16,9 @@ import orjson
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from bench.command import Benchmark, main
+from bench.http_connection import HttpConnection, connected
 from bench.report import Percentiles, Table
-from bench.running import bus_of, platform_without_demo
+from bench.running import bus_of, platform_without_demo, searcher_of, wait_until_loaded
 from bench.written_index import FIELD, WrittenIndex, clustered_vectors, write_index
 from sightwire.segments.vectors import Matrix
 from sightwire.v1 import searcher_pb2, searcher_pb2_grpc
@@ -28,7 +27,6 @@ DIMENSION = 384
 K = 10
 _COLLECTION = "layers"
 _CLUSTERS = 200
-_LOAD_DEADLINE_SECONDS = 60.0
 _CONCURRENCY = (1, 4, 16)
 #: Queries that a layer answers before it is the next one's turn.
 _TURN = 25
@@ -41,31 +39,6 @@ REST_FLOOR = "HTTP request that does nothing (/livez)"
 
 #: Sends query number n through a layer.
 Ask = Callable[[int], Awaitable[object]]
-
-
-class HttpConnection:
-    """One kept-alive connection, without the client library whose time would count as the gateway's."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._host = host
-
-    async def request(self, method: str, path: str, body: bytes = b"") -> bytes:
-        """The body of the answer.
-
-        Raises:
-            RuntimeError: the answer is not 200.
-        """
-        head = f"{method} {path} HTTP/1.1\r\nhost: {self._host}\r\ncontent-type: application/json\r\n"
-        self._writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
-        answer = await self._reader.readuntil(b"\r\n\r\n")
-        status, *lines = answer.decode("latin-1").split("\r\n")
-        headers = dict(line.lower().split(": ", 1) for line in lines if line)
-        content = await self._reader.readexactly(int(headers["content-length"]))
-        if status.split()[1] != "200":
-            raise RuntimeError(f"{method} {path} answered {status}: {content.decode()}")
-        return content
 
 
 class Layers:
@@ -142,25 +115,15 @@ async def measure(quick: bool) -> list[Table]:
         written = clustered_vectors(vectors, DIMENSION, clusters=_CLUSTERS, seed=1)
         index = await write_index(platform, bus, _COLLECTION, written)
         asked = clustered_vectors(queries, DIMENSION, clusters=_CLUSTERS, seed=2)
-        searcher = next(process.address for process in platform.info().processes if process.name == "searcher")
-        assert searcher is not None, "the searcher has an address"
-        async with grpc.aio.insecure_channel(searcher) as channel, _connected(platform.gateway_url) as http:
+        address = searcher_of(platform).address
+        async with grpc.aio.insecure_channel(address) as channel, connected(platform.gateway_url) as http:
             layers = Layers(index, asked, channel, http)
-            await _wait_until_loaded(channel, vectors)
+            await wait_until_loaded(searcher_pb2_grpc.SearcherStub(channel), _COLLECTION, vectors)
             await layers.check_agreement()
             durations = await _latencies(layers, queries, rounds)
             rates = [await _rate(layers, count, queries * rounds) for count in _CONCURRENCY]
     title = f"{vectors:,} vectors of {DIMENSION}, k = {K}, HNSW, one query at a time"
     return [_latency_table(title, durations), _rate_table(durations[FAISS], rates)]
-
-
-async def _wait_until_loaded(channel: grpc.aio.Channel, items: int) -> None:
-    stub = searcher_pb2_grpc.SearcherStub(channel)
-    request = searcher_pb2.DescribeCollectionRequest(collection=_COLLECTION)
-    async with asyncio.timeout(_LOAD_DEADLINE_SECONDS):
-        # As a client would see it, by asking.
-        while (await stub.DescribeCollection(request)).items < items:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
 
 
 async def _latencies(layers: Layers, queries: int, rounds: int) -> dict[str, list[float]]:
@@ -222,17 +185,6 @@ def _rate_table(faiss_durations: list[float], rates: list[tuple[int, float, Perc
         ],
         note="The clients share one process and its core with each other, and the machine with the searcher.",
     )
-
-
-@asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[HttpConnection]:
-    address = urlsplit(url)
-    reader, writer = await asyncio.open_connection(address.hostname, address.port)
-    try:
-        yield HttpConnection(reader, writer, address.netloc)
-    finally:
-        writer.close()
-        await writer.wait_closed()
 
 
 BENCHMARK = Benchmark("search_layers", measure)

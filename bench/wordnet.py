@@ -6,7 +6,6 @@ the user's cache folder. `python -m bench.wordnet` prepares all of it, some ten 
 """
 
 import hashlib
-import os
 import re
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from typing import Final
 
 import numpy as np
 
+from bench.cache import cache_folder
 from bench.plain_loop import PlainLoop
 from sightwire.segments.vectors import Matrix
 
@@ -96,18 +96,11 @@ def _parsed(part: str, line: str) -> Synset:
     return Synset(f"{part}-{offset}", tuple(words), definition, tuple(_EXAMPLE.findall(gloss)))
 
 
-def _cache() -> Path:
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = root / "sightwire/bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def _database() -> Path:
     """Folder with WordNet's data files."""
-    installed = _cache() / "wordnet"
+    installed = cache_folder() / "wordnet"
     if not installed.is_dir():
-        with tempfile.TemporaryDirectory(dir=_cache()) as temporary:
+        with tempfile.TemporaryDirectory(dir=cache_folder()) as temporary:
             subprocess.run(["apt-get", "download", _PACKAGE], cwd=temporary, check=True, stdout=subprocess.DEVNULL)
             (package,) = Path(temporary).glob("*.deb")
             subprocess.run(["dpkg-deb", "--extract", package.name, "files"], cwd=temporary, check=True)
@@ -117,10 +110,10 @@ def _database() -> Path:
 
 def _embedded(texts: Sequence[str], name: str) -> Matrix:
     digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
-    path = _cache() / f"{name}-{digest}.npy"
+    path = cache_folder() / f"{name}-{digest}.npy"
     if not path.exists():
         vectors = _embed(texts)
-        with tempfile.NamedTemporaryFile(dir=_cache(), suffix=".npy", delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=cache_folder(), suffix=".npy", delete=False) as file:
             np.save(file, vectors)
         Path(file.name).rename(path)
     stored: Matrix = np.load(path, mmap_mode="r")

@@ -12,7 +12,7 @@ import faiss
 import grpc.aio
 import numpy as np
 
-from bench.search.engine import K
+from bench.search.task import K
 
 METHOD: Final = "/bench.Bare/Search"
 EFFORT_BYTES: Final = 4

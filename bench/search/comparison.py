@@ -1,112 +1,173 @@
-"""Queries a second at the same recall: FAISS in this process, the barest server around it, Sightwire.
+"""Search engines side by side: the same vectors, the same queries, the same recall, one machine.
 
-`python -m bench.search.comparison`. Each engine first finds the smallest effort that reaches recall@10 of 0.95 over all
-queries; then closed loops of 1 and of 16 clients. The engines take turns in short rounds, and a row is the median of
-its rounds, so that whatever else the machine does meets all of them alike.
+`python -m bench.search.comparison` measures one engine after the other, each in a process of its own, and writes what
+it saw as JSON, as tables, and as a plot. A run that was cut off is taken up with `--resume`; engines that it measured
+are not measured again.
 """
 
-import statistics
+import argparse
+import asyncio
+import shutil
+import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
-from bench.command import Benchmark, main
-from bench.report import Percentiles, Table
-from bench.search.closed_loop import Rate, closed_loop, effort_for_recall
-from bench.search.engine import Ask, Engine, Task, Truth
-from bench.search.faiss_engines import RawFaiss, bare_grpc
-from bench.search.sightwire_engine import sightwire_searcher
+from bench.cache import cache_folder
+from bench.report import machine_line
+from bench.search.catalogue import ENGINES, EngineEntry
+from bench.search.merge_cost import measure_merges
+from bench.search.peers.installing import PACKAGES, NotAvailableError
+from bench.search.results import Comparison, EngineResult, Machine, MergeCost
+from bench.search.tables import tables
+from bench.search.task import Matrix, Task, enlarged
 from bench.wordnet import read_corpus, read_questions
 from bench.written_index import clustered_vectors
 
-_CLIENTS: Final = (1, 16)
-_PERCENTS: Final = (100, 10, 1)
+_REPOSITORY: Final = Path(__file__).parents[2]
+_QUESTIONS: Final = 1_000
+_INSERTS: Final = 5_000
+#: What an engine may take at most: so long, and so long more for each vector.
+_ENGINE_SECONDS: Final = 300.0
+_VECTOR_SECONDS: Final = 0.005
+_ERROR_TAIL: Final = 300
 
 
-async def measure(quick: bool) -> list[Table]:
-    """A table for each selectivity, and what building took."""
-    task = _small_task() if quick else _wordnet_task()
-    rounds, seconds = (1, 0.5) if quick else (3, 4.0)
-    truth = Truth(task)
-    async with AsyncExitStack() as resources:
-        folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="sightwire-bench-")))
-        raw = RawFaiss(task)
-        bare = await resources.enter_async_context(bare_grpc(task, raw, folder))
-        sightwire = await resources.enter_async_context(sightwire_searcher(task))
-        everybody: list[Engine] = [raw, bare, sightwire]
-        filtering: list[Engine] = [raw, sightwire]
-        tables = []
-        for percent in _PERCENTS:
-            engines = everybody if percent == 100 else filtering
-            tables.append(await _compare(engines, truth, percent, rounds=rounds, seconds=seconds))
-        tables.append(_building(everybody, task))
-    return tables
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description="Compares search engines over the same vectors.")
+    parser.add_argument("--quick", action="store_true", help="a few thousand vectors, no peers: shows that it works")
+    parser.add_argument("--engines", nargs="+", choices=list(ENGINES), help="default: all; without peers for --quick")
+    parser.add_argument(
+        "--sizes", type=_numbers, metavar="N,N", help="numbers of vectors; default: the whole corpus (117,659)"
+    )
+    parser.add_argument(
+        "--merges", type=_numbers, default=[], metavar="N,N", help="numbers of items to measure the merges' cost for"
+    )
+    parser.add_argument("--resume", action="store_true", help="keep what the run before, cut off, has measured")
+    parser.add_argument(
+        "--results", type=Path, metavar="FILE.json", help="write results here, FILE.md and FILE.svg beside it"
+    )
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables to this file too")
+    arguments = parser.parse_args()
+    names = arguments.engines or [name for name, entry in ENGINES.items() if not (arguments.quick and entry.is_peer)]
+    engines = [ENGINES[name] for name in names]
+    with tempfile.TemporaryDirectory(prefix="sightwire-bench-") as temporary:
+        # A quick run is nobody's business afterwards.
+        folder = Path(temporary) / "run" if arguments.quick else cache_folder("runs") / _run_name(arguments.sizes)
+        if not arguments.resume:
+            shutil.rmtree(folder, ignore_errors=True)
+        comparison = _compare(folder, engines, arguments.sizes, arguments.merges, quick=arguments.quick)
+    text = "\n".join(table.markdown() for table in tables(comparison))
+    print(f"Machine: {comparison.machine}.\n\n{text}")
+    if arguments.markdown:
+        arguments.markdown.write_text(text, encoding="utf-8")
+    if arguments.results:
+        comparison.write(arguments.results)
+        _draw(arguments.results)
 
 
-def _small_task() -> Task:
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def _run_name(sizes: Sequence[int] | None) -> str:
+    return "-".join(map(str, sizes)) if sizes else "whole"
+
+
+def _compare(
+    folder: Path, engines: Sequence[EngineEntry], sizes: Sequence[int] | None, merges: Sequence[int], *, quick: bool
+) -> Comparison:
+    machine = machine_line()
+    name, vectors, queries = _small_corpus() if quick else _wordnet()
+    results: list[EngineResult] = []
+    for size in sizes or [len(vectors)]:
+        folder_of_size = folder / str(size)
+        task_folder = folder_of_size / "task"
+        if not all((folder_of_size / f"{entry.name}.json").exists() for entry in engines):
+            shutil.rmtree(task_folder, ignore_errors=True)
+            inserts = min(_INSERTS, size // 10)
+            Task.of(name, enlarged(vectors, size), queries, inserts=inserts).write(task_folder)
+        results += [_measured(entry, folder_of_size, size, queries.shape[1], quick=quick) for entry in engines]
+        # A million vectors are not worth keeping, as they are quick to make.
+        shutil.rmtree(task_folder, ignore_errors=True)
+    costs = [_merge_cost(folder, enlarged(vectors, items)) for items in merges]
+    return Comparison(task=name, machine=machine, quick=quick, engines=tuple(results), merges=tuple(costs))
+
+
+def _small_corpus() -> tuple[str, Matrix, Matrix]:
     vectors = clustered_vectors(6_000, 64, clusters=50, seed=1)
-    return Task.of("clustered", vectors, clustered_vectors(50, 64, clusters=50, seed=2))
+    return "clustered", vectors, clustered_vectors(50, 64, clusters=50, seed=2)
 
 
-def _wordnet_task() -> Task:
+def _wordnet() -> tuple[str, Matrix, Matrix]:
     corpus = read_corpus()
-    return Task.of("WordNet definitions", corpus.vectors, read_questions(corpus.synsets, 1_000).vectors)
+    return "WordNet definitions", corpus.vectors, read_questions(corpus.synsets, _QUESTIONS).vectors
 
 
-async def _compare(engines: Sequence[Engine], truth: Truth, percent: int, *, rounds: int, seconds: float) -> Table:
-    efforts = {engine.name: await effort_for_recall(engine, truth, percent) for engine in engines}
-    asks = {engine.name: engine.asking(effort=efforts[engine.name][0], percent=percent) for engine in engines}
-    rates = await _rates(asks, len(truth.task.queries), rounds=rounds, seconds=seconds)
-    task = truth.task
-    return Table(
-        title=f"{len(task.vectors):,} vectors of {task.vectors.shape[1]} ({task.name}), {percent}% may be found",
-        columns=("engine", "effort", "recall@10", "clients", "queries/s", "ratio to FAISS", "p50 ms", "p99 ms"),
-        rows=[
-            (name, efforts[name][0], efforts[name][1], clients, rate, rate / rates[RawFaiss.name, clients][0], p50, p99)
-            for (name, clients), (rate, p50, p99) in rates.items()
-        ],
-    )
-
-
-async def _rates(
-    asks: dict[str, Ask], queries: int, *, rounds: int, seconds: float
-) -> dict[tuple[str, int], tuple[float, float, float]]:
-    """Median queries a second, p50 and p99 in milliseconds, by engine and number of clients."""
-    seen: dict[tuple[str, int], list[Rate]] = {(name, clients): [] for clients in _CLIENTS for name in asks}
-    for _ in range(rounds):
-        for (name, clients), measured in seen.items():
-            measured.append(await closed_loop(asks[name], clients=clients, queries=queries, seconds=seconds))
-    return {
-        key: (
-            statistics.median(rate.queries_per_second for rate in measured),
-            *_milliseconds([rate.latency for rate in measured]),
+def _measured(entry: EngineEntry, folder: Path, vectors: int, dimension: int, *, quick: bool) -> EngineResult:
+    """The engine's result: that of the run before, a new one, or one that says why there is none."""
+    path = folder / f"{entry.name}.json"
+    if path.exists():
+        print(f"{entry.label}, {vectors:,} vectors: measured before", file=sys.stderr, flush=True)
+        return EngineResult.model_validate_json(path.read_text(encoding="utf-8"))
+    print(f"{entry.label}, {vectors:,} vectors …", file=sys.stderr, flush=True)
+    before = Machine.now()
+    try:
+        _measure_in_its_process(entry, folder / "task", path, vectors, quick=quick)
+    except NotAvailableError as error:
+        print(f"{entry.label} is not measured: {error}", file=sys.stderr, flush=True)
+        return EngineResult(
+            engine=entry.name,
+            label=entry.label,
+            kind=entry.kind,
+            vectors=vectors,
+            dimension=dimension,
+            before=before,
+            after=Machine.now(),
+            failure=str(error),
         )
-        for key, measured in seen.items()
-    }
+    return EngineResult.model_validate_json(path.read_text(encoding="utf-8"))
 
 
-def _milliseconds(latencies: Sequence[Percentiles]) -> tuple[float, float]:
-    p50 = statistics.median(latency.p50 for latency in latencies)
-    return p50 * 1e3, statistics.median(latency.p99 for latency in latencies) * 1e3
+def _measure_in_its_process(entry: EngineEntry, task: Path, result: Path, vectors: int, *, quick: bool) -> None:
+    """Raises NotAvailableError when the engine cannot be had, fails, or takes too long."""
+    python = PACKAGES.installed() / "bin/python" if entry.is_peer else Path(sys.executable)
+    options = ["--quick"] if quick else []
+    command = [str(python), "-m", "bench.search.measuring", entry.name, str(task), str(result), *options]
+    seconds = _ENGINE_SECONDS + _VECTOR_SECONDS * vectors
+    process = subprocess.Popen(command, cwd=_REPOSITORY, stderr=subprocess.PIPE, text=True, errors="replace")
+    try:
+        _, errors = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        # As Ctrl-C would, so that it ends the server that it has started.
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+        raise NotAvailableError(f"it had not finished after {seconds:.0f} s") from None
+    if process.returncode:
+        print(errors, file=sys.stderr, flush=True)
+        reason = (errors.strip().splitlines() or [f"it ended with {process.returncode}"])[-1]
+        raise NotAvailableError(reason[-_ERROR_TAIL:])
 
 
-def _building(engines: Sequence[Engine], task: Task) -> Table:
-    vector_bytes = task.vectors.nbytes
-    return Table(
-        title="Building, and memory of the process that answers",
-        columns=("engine", "build s", "resident MB", "of the vectors' bytes"),
-        rows=[
-            (engine.name, engine.build_seconds, resident / 1e6, resident / vector_bytes)
-            for engine in engines
-            if (resident := engine.resident_bytes()) is not None
-        ],
-        note="The bare server's index is FAISS's; its build is that of FAISS.",
-    )
+def _merge_cost(folder: Path, vectors: Matrix) -> MergeCost:
+    path = folder / f"merges-{len(vectors)}.json"
+    if path.exists():
+        return MergeCost.model_validate_json(path.read_text(encoding="utf-8"))
+    print(f"merges of {len(vectors):,} items …", file=sys.stderr, flush=True)
+    cost = asyncio.run(measure_merges(vectors))
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(cost.model_dump_json(), encoding="utf-8")
+    return cost
 
 
-BENCHMARK = Benchmark("search.comparison", measure)
+def _draw(results: Path) -> None:
+    python = PACKAGES.installed() / "bin/python"
+    subprocess.run([python, "-m", "bench.search.drawing", results.resolve()], cwd=_REPOSITORY, check=True)
+
 
 if __name__ == "__main__":
-    main(BENCHMARK)
+    main()

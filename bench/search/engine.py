@@ -1,80 +1,56 @@
-"""What every engine in the comparison offers: an index of the corpus, and an answer to one query."""
+"""What every engine in the comparison offers: an index of the task's vectors, and answers to its queries."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Final, Protocol
 
-import numpy as np
-import numpy.typing as npt
+from bench.report import Percentiles
+from bench.search.task import Matrix, Rows
 
-from sightwire.segments.vectors import Matrix
-
-K = 10
-#: Every vector has one of so many buckets, at random, so that `bucket < n` selects n per cent.
-BUCKETS = 100
+#: Clients of an engine that takes no batches, where as many queries as possible are wanted.
+FLOOD_CLIENTS: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """Vectors to find and queries to ask; unit length, float32."""
+class Rate:
+    """What a closed loop saw."""
 
-    name: str
-    #: [vectors, dimension].
-    vectors: Matrix
-    #: [queries, dimension].
-    queries: Matrix
-    #: 0 to 99 for each vector, int64 [vectors].
-    buckets: npt.NDArray[np.int64]
-
-    @classmethod
-    def of(cls, name: str, vectors: Matrix, queries: Matrix) -> "Task":
-        """The task with buckets drawn."""
-        buckets = np.random.default_rng(7).integers(0, BUCKETS, len(vectors))
-        return cls(name, vectors, queries, buckets)
+    def __init__(self, clients: int, durations: Sequence[float], elapsed: float) -> None:
+        self.clients = clients
+        self.queries_per_second = len(durations) / elapsed
+        self.latency = Percentiles.of(durations)
 
 
-#: Answers query number n: the rows of the vectors that were found.
-Ask = Callable[[int], Awaitable[Sequence[int]]]
+class Clients(Protocol):
+    """Clients of one engine that ask with one effort and one filter."""
+
+    async def answers(self, queries: int) -> list[Sequence[int]]:
+        """The rows found for each of the first `queries` queries."""
+        ...
+
+    async def loop(self, clients: int, *, queries: int, seconds: float) -> Rate:
+        """A closed loop: each client sends its next query when its last one is answered, going round the queries."""
+        ...
+
+    async def flood(self, *, queries: int, seconds: float) -> float:
+        """Queries a second, as many at once as the engine takes: batches of all, or `FLOOD_CLIENTS` clients."""
+        ...
 
 
 class Engine(Protocol):
     """An engine that holds the task's vectors."""
 
     @property
-    def name(self) -> str: ...
-
-    @property
     def build_seconds(self) -> float:
         """From the first vector handed over until the index that answers is complete; 0 if it is another engine's."""
         ...
 
-    def asking(self, *, effort: int, percent: int) -> Ask:
-        """How to ask with an effort (`ef`), of all vectors or of those whose bucket is below `percent`."""
+    async def asking(self, *, effort: int, percent: int) -> Clients:
+        """Clients that ask with an effort (`ef`), of all vectors or of those whose bucket is below `percent`."""
         ...
 
-    def resident_bytes(self) -> int | None:
-        """Memory of the process that answers; None where that is this process."""
+    def resident_bytes(self) -> int:
+        """Memory of the process that answers."""
         ...
 
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """The right answers by exact search."""
-
-    task: Task
-    _by_percent: dict[int, npt.NDArray[np.int64]] = field(default_factory=dict)
-
-    def rows(self, percent: int) -> npt.NDArray[np.int64]:
-        """The K nearest of the selected vectors for each query, int64 [queries, K]."""
-        if percent not in self._by_percent:
-            selected = np.flatnonzero(self.task.buckets < percent)
-            products = self.task.queries @ self.task.vectors[selected].T
-            nearest = np.argpartition(-products, K, axis=1)[:, :K]
-            self._by_percent[percent] = selected[nearest]
-        return self._by_percent[percent]
-
-    def recall(self, found: Sequence[Sequence[int]], percent: int) -> float:
-        """Mean share of the right answers among those found; one answer per query, in their order."""
-        expected = self.rows(percent)
-        hits = [len(set(rows) & set(right.tolist())) for rows, right in zip(found, expected, strict=True)]
-        return sum(hits) / (K * len(hits))
+    async def insert(self, vectors: Matrix, buckets: Rows) -> None:
+        """Adds vectors, with ids that follow those of the task; returns when all of them can be found."""
+        ...

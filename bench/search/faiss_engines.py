@@ -1,6 +1,7 @@
 """The limits: FAISS called in this process, and the barest gRPC server around the same index."""
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -13,92 +14,115 @@ import grpc.aio
 import numpy as np
 
 from bench.search.bare_grpc import EFFORT_BYTES, METHOD
-from bench.search.engine import Ask, K, Task
-from bench.search.memory import resident_bytes
+from bench.search.clients import CoroutineClients, ThreadClients
+from bench.search.memory import own_resident_bytes, resident_bytes
+from bench.search.task import BUCKETS, EF_CONSTRUCTION, K, M, Matrix, Rows, Task
 
-M: Final = 16
-EF_CONSTRUCTION: Final = 128
 _ROW_BYTES: Final = 8 * K
+_CORES: Final = os.cpu_count() or 1
+
+
+class _FaissClients(ThreadClients):
+    """Hands over whole batches where others need many clients."""
+
+    def __init__(self, index: Any, parameters: Any, queries: Matrix, kept: object) -> None:
+        self._index = index
+        self._parameters = parameters
+        self._queries = queries
+        # FAISS holds a plain pointer to the selector's bits.
+        self._kept = kept
+        super().__init__(self._find)
+
+    async def flood(self, *, queries: int, seconds: float) -> float:
+        batch = np.ascontiguousarray(self._queries[:queries])
+        faiss.omp_set_num_threads(_CORES)
+        started = time.perf_counter()
+        answered = 0
+        while time.perf_counter() < started + seconds:
+            self._index.search(batch, K, params=self._parameters)
+            answered += len(batch)
+        elapsed = time.perf_counter() - started
+        faiss.omp_set_num_threads(1)
+        return answered / elapsed
+
+    def _find(self, number: int) -> Sequence[int]:
+        _, rows = self._index.search(self._queries[number : number + 1], K, params=self._parameters)
+        found: list[int] = rows[0].tolist()
+        return found
 
 
 class RawFaiss:
-    """FAISS's HNSW, in this process and one thread."""
+    """FAISS's HNSW, in this process: one thread for each client, of which FAISS uses no more."""
 
-    name = "FAISS, in-process"
-
-    def __init__(self, task: Task) -> None:
-        self._task = task
+    def __init__(self, task: Task, _folder: Path) -> None:
+        self._queries = task.queries
+        self._buckets = task.buckets
         started = time.perf_counter()
-        faiss.omp_set_num_threads(2)
         self.index = faiss.IndexHNSWFlat(task.vectors.shape[1], M, faiss.METRIC_INNER_PRODUCT)
         self.index.hnsw.efConstruction = EF_CONSTRUCTION
-        self.index.add(np.ascontiguousarray(task.vectors))
-        faiss.omp_set_num_threads(1)
+        self._add(task.vectors)
         self.build_seconds = time.perf_counter() - started
 
-    def asking(self, *, effort: int, percent: int) -> Ask:
-        selector, kept = self._selector(percent)
-        parameters = faiss.SearchParametersHNSW(efSearch=effort, sel=selector)
+    async def asking(self, *, effort: int, percent: int) -> ThreadClients:
+        if percent >= BUCKETS:
+            return _FaissClients(self.index, faiss.SearchParametersHNSW(efSearch=effort), self._queries, None)
+        bits = np.packbits(self._buckets < percent, bitorder="little")
+        parameters = faiss.SearchParametersHNSW(efSearch=effort, sel=faiss.IDSelectorBitmap(bits))
+        return _FaissClients(self.index, parameters, self._queries, bits)
 
-        async def ask(number: int) -> Sequence[int]:
-            _, rows = self.index.search(self._task.queries[number : number + 1], K, params=parameters)
-            # FAISS holds a plain pointer to the selector's bits.
-            assert kept is None or len(kept)
-            found: list[int] = rows[0].tolist()
-            return found
+    async def insert(self, vectors: Matrix, buckets: Rows) -> None:
+        self._add(vectors)
+        self._buckets = np.concatenate([self._buckets, buckets])
 
-        return ask
+    def resident_bytes(self) -> int:
+        return own_resident_bytes()
 
-    def batch_rate(self, effort: int) -> float:
-        """Queries a second when all are handed over at once, one thread."""
-        parameters = faiss.SearchParametersHNSW(efSearch=effort)
-        queries = np.ascontiguousarray(self._task.queries)
-        started = time.perf_counter()
-        self.index.search(queries, K, params=parameters)
-        return len(queries) / (time.perf_counter() - started)
-
-    def resident_bytes(self) -> int | None:
-        return None
-
-    def _selector(self, percent: int) -> tuple[Any, Any]:
-        if percent >= 100:
-            return None, None
-        bits = np.packbits(self._task.buckets < percent, bitorder="little")
-        return faiss.IDSelectorBitmap(bits), bits
+    def _add(self, vectors: Matrix) -> None:
+        faiss.omp_set_num_threads(_CORES)
+        self.index.add(np.ascontiguousarray(vectors))
+        faiss.omp_set_num_threads(1)
 
 
 class BareGrpc:
-    """The same index behind the barest gRPC server; unfiltered only."""
+    """The same index behind the barest gRPC server; unfiltered and read-only."""
 
-    name = "FAISS behind bare gRPC"
     build_seconds = 0.0
 
     def __init__(self, task: Task, channel: grpc.aio.Channel, process_id: int) -> None:
-        self._task = task
+        self._queries = task.queries
         self._call = channel.unary_unary(METHOD, request_serializer=bytes, response_deserializer=bytes)
         self._process_id = process_id
 
-    def asking(self, *, effort: int, percent: int) -> Ask:
-        assert percent == 100, "the bare server knows no filters"
+    async def asking(self, *, effort: int, percent: int) -> CoroutineClients:
+        assert percent == BUCKETS, "the bare server knows no filters"
         prefix = effort.to_bytes(EFFORT_BYTES, "little")
-        requests = [prefix + query.tobytes() for query in self._task.queries]
+        requests = [prefix + query.tobytes() for query in self._queries]
 
         async def ask(number: int) -> Sequence[int]:
             answer = await self._call(requests[number])
             found: list[int] = np.frombuffer(answer[:_ROW_BYTES], dtype="<i8").tolist()
             return found
 
-        return ask
+        return CoroutineClients(ask)
 
-    def resident_bytes(self) -> int | None:
+    async def insert(self, vectors: Matrix, buckets: Rows) -> None:
+        raise NotImplementedError("the bare server only answers")
+
+    def resident_bytes(self) -> int:
         return resident_bytes(self._process_id)
 
 
 @asynccontextmanager
-async def bare_grpc(task: Task, faiss_engine: RawFaiss, folder: Path) -> AsyncIterator[BareGrpc]:
-    """Starts the bare server over a copy of the index."""
+async def raw_faiss(task: Task, folder: Path) -> AsyncIterator[RawFaiss]:
+    """Builds FAISS's index in this process."""
+    yield RawFaiss(task, folder)
+
+
+@asynccontextmanager
+async def bare_grpc(task: Task, folder: Path) -> AsyncIterator[BareGrpc]:
+    """Builds the index and starts the bare server over a copy of it."""
     path = folder / "index.faiss"
-    faiss.write_index(faiss_engine.index, str(path))
+    faiss.write_index(RawFaiss(task, folder).index, str(path))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.search.bare_grpc", str(path)),
         stdin=asyncio.subprocess.PIPE,

@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.command import Benchmark, main
 from bench.report import Table
-from bench.running import bus_of, platform_without_demo
+from bench.running import bus_of, platform_without_demo, searcher_of, wait_until_loaded
 from bench.wordnet import Corpus, Questions, read_corpus, read_questions
 from bench.written_index import FIELD, write_index
 from sightwire.v1 import searcher_pb2, searcher_pb2_grpc
@@ -23,7 +23,6 @@ from sightwire.v1 import searcher_pb2, searcher_pb2_grpc
 _COLLECTION: Final = "meanings"
 _DEPTH: Final = 10
 _IN_FLIGHT: Final = 4
-_LOAD_SECONDS: Final = 120.0
 
 #: Makes the request of question number n.
 MakeRequest = Callable[[int], searcher_pb2.SearchRequest]
@@ -37,11 +36,9 @@ async def measure(quick: bool) -> list[Table]:
     questions = read_questions(corpus.synsets, 200 if quick else 2_000)
     async with platform_without_demo() as platform, bus_of(platform) as bus:
         await write_index(platform, bus, _COLLECTION, corpus.vectors, texts=[synset.text for synset in corpus.synsets])
-        address = next(process.address for process in platform.info().processes if process.name == "searcher")
-        assert address is not None, "the searcher has an address"
-        async with grpc.aio.insecure_channel(address) as channel:
+        async with grpc.aio.insecure_channel(searcher_of(platform).address) as channel:
             stub = searcher_pb2_grpc.SearcherStub(channel)
-            await _wait_until_loaded(stub, len(corpus.synsets))
+            await wait_until_loaded(stub, _COLLECTION, len(corpus.synsets))
             numbers = {synset.id: number for number, synset in enumerate(corpus.synsets)}
             expected = [numbers[answer] for answer in questions.answers]
             rows = [
@@ -99,14 +96,6 @@ def _quality(found: Sequence[Sequence[int]], expected: Sequence[int]) -> tuple[f
     gain = sum(1 / math.log2(1 + rank) for rank in ranks if rank is not None)
     first, any_rank = sum(rank == 1 for rank in ranks), sum(rank is not None for rank in ranks)
     return gain / len(ranks), first / len(ranks), any_rank / len(ranks)
-
-
-async def _wait_until_loaded(stub: Any, items: int) -> None:
-    request = searcher_pb2.DescribeCollectionRequest(collection=_COLLECTION)
-    async with asyncio.timeout(_LOAD_SECONDS):
-        # As a client would see it, by asking.
-        while (await stub.DescribeCollection(request)).items < items:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
 
 
 BENCHMARK = Benchmark("search.hybrid_quality", measure)

@@ -1,5 +1,6 @@
-"""Memory of another process, as Linux tells it."""
+"""Memory of processes, as Linux tells it."""
 
+import os
 from pathlib import Path
 
 
@@ -9,3 +10,8 @@ def resident_bytes(process_id: int) -> int:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
     raise RuntimeError(f"process {process_id} has no VmRSS: it has ended")
+
+
+def own_resident_bytes() -> int:
+    """The same of this process, for an engine that lives in it."""
+    return resident_bytes(os.getpid())

@@ -1,34 +1,39 @@
 """Sightwire's searcher over gRPC: the platform's own process, with an index as its merges leave it."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
 
 import grpc.aio
 
-from bench.running import bus_of, platform_without_demo
-from bench.search.engine import BUCKETS, Ask, K, Task
+from bench.running import bus_of, platform_without_demo, searcher_of, wait_until_loaded
+from bench.search.clients import CoroutineClients
 from bench.search.memory import resident_bytes
+from bench.search.sending import item_batches, post_items
+from bench.search.task import BUCKETS, K, Matrix, Rows, Task
 from bench.written_index import BUCKET, FIELD, write_index
+from sightwire.platform.running_platform import RunningPlatform
 from sightwire.v1 import searcher_pb2, searcher_pb2_grpc
 
-_COLLECTION = "compared"
-_LOAD_SECONDS = 60.0
+_COLLECTION: Final = "compared"
 
 
 class SightwireSearcher:
     """Queries with ids and scores as answers, without documents, as the others are asked."""
 
-    name = "Sightwire"
-
-    def __init__(self, task: Task, channel: grpc.aio.Channel, process_id: int, build_seconds: float) -> None:
-        self._task = task
+    def __init__(
+        self, task: Task, platform: RunningPlatform, channel: grpc.aio.Channel, process_id: int, build_seconds: float
+    ) -> None:
+        self._queries = task.queries
+        self._vectors = len(task.vectors)
+        self._gateway_url = platform.gateway_url
         self._stub = searcher_pb2_grpc.SearcherStub(channel)
         self._process_id = process_id
         self.build_seconds = build_seconds
 
-    def asking(self, *, effort: int, percent: int) -> Ask:
+    async def asking(self, *, effort: int, percent: int) -> CoroutineClients:
         requests = [
             searcher_pb2.SearchRequest(
                 collection=_COLLECTION,
@@ -38,40 +43,36 @@ class SightwireSearcher:
                 omit_documents=True,
                 filter=_bucket_filter(percent),
             )
-            for query in self._task.queries
+            for query in self._queries
         ]
 
         async def ask(number: int) -> Sequence[int]:
             response = await self._stub.Search(requests[number])
             return [int(hit.item_id) for hit in response.hits]
 
-        return ask
+        return CoroutineClients(ask)
 
-    def resident_bytes(self) -> int | None:
+    async def insert(self, vectors: Matrix, buckets: Rows) -> None:
+        """As a user would: batches over REST, through gateway, bus, embedder and indexer."""
+        await post_items(self._gateway_url, _COLLECTION, item_batches(vectors, buckets, first=self._vectors))
+        self._vectors += len(vectors)
+        await wait_until_loaded(self._stub, _COLLECTION, self._vectors)
+
+    def resident_bytes(self) -> int:
         return resident_bytes(self._process_id)
-
-    async def wait_until_loaded(self) -> None:
-        """Returns when the searcher answers from all vectors."""
-        request = searcher_pb2.DescribeCollectionRequest(collection=_COLLECTION)
-        async with asyncio.timeout(_LOAD_SECONDS):
-            # As a client would see it, by asking.
-            while (await self._stub.DescribeCollection(request)).items < len(self._task.vectors):  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
-async def sightwire_searcher(task: Task) -> AsyncIterator[SightwireSearcher]:
+async def sightwire_searcher(task: Task, _folder: Path) -> AsyncIterator[SightwireSearcher]:
     """A platform with the task's vectors in one collection."""
     async with platform_without_demo() as platform, bus_of(platform) as bus:
         started = time.perf_counter()
         await write_index(platform, bus, _COLLECTION, task.vectors, buckets=task.buckets)
         build_seconds = time.perf_counter() - started
-        searcher = next(process for process in platform.info().processes if process.name == "searcher")
-        assert searcher.address is not None, "the searcher runs"
-        assert searcher.pid is not None, "the searcher runs"
+        searcher = searcher_of(platform)
         async with grpc.aio.insecure_channel(searcher.address) as channel:
-            engine = SightwireSearcher(task, channel, searcher.pid, build_seconds)
-            await engine.wait_until_loaded()
+            engine = SightwireSearcher(task, platform, channel, searcher.process_id, build_seconds)
+            await wait_until_loaded(searcher_pb2_grpc.SearcherStub(channel), _COLLECTION, len(task.vectors))
             yield engine
 
 

@@ -1,0 +1,89 @@
+"""The engines that can be compared, by name."""
+
+import importlib
+import importlib.metadata
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from bench.search.engine import Engine
+from bench.search.peers.installing import WEAVIATE_VERSION
+from bench.search.peers.opensearch_home import VERSION as OPENSEARCH_VERSION
+from bench.search.results import Kind
+from bench.search.task import Task
+
+#: Builds the engine over a task, in an empty folder, and ends it afterwards.
+OpenEngine = Callable[[Task, Path], AbstractAsyncContextManager[Engine]]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineEntry:
+    """An engine of the catalogue. `opener` is `module:function`, since peers import only in their own environment."""
+
+    name: str
+    label: str
+    kind: Kind
+    opener: str
+    #: The Python package whose version is the engine's, or the version.
+    package: str | None = None
+    version: str = ""
+    #: Whether its packages are those of `requirements/bench-peers.in`, not of the project.
+    is_peer: bool = True
+    knows_filters: bool = True
+    takes_inserts: bool = True
+
+    def title(self) -> str:
+        """Label and version, where the engine's packages are installed."""
+        version = importlib.metadata.version(self.package) if self.package else self.version
+        return f"{self.label} {version}".strip()
+
+    def open(self) -> OpenEngine:
+        """Imports what opens the engine; raises ImportError where its packages are missing."""
+        module, _, function = self.opener.partition(":")
+        found: Any = getattr(importlib.import_module(module), function)
+        opener: OpenEngine = found
+        return opener
+
+
+_OWN: Final = (
+    EngineEntry(
+        "faiss",
+        "FAISS in-process",
+        "limit",
+        "bench.search.faiss_engines:raw_faiss",
+        package="faiss-cpu",
+        is_peer=False,
+    ),
+    EngineEntry(
+        "bare-grpc",
+        "FAISS behind bare gRPC",
+        "limit",
+        "bench.search.faiss_engines:bare_grpc",
+        is_peer=False,
+        knows_filters=False,
+        takes_inserts=False,
+    ),
+    EngineEntry("sightwire", "Sightwire", "server", "bench.search.sightwire_engine:sightwire_searcher", is_peer=False),
+)
+_PEERS: Final = "bench.search.peers"
+_OTHERS: Final = (
+    EngineEntry(
+        "weaviate", "Weaviate", "server", f"{_PEERS}.weaviate_engine:weaviate_server", version=WEAVIATE_VERSION
+    ),
+    EngineEntry(
+        "opensearch",
+        "OpenSearch",
+        "server",
+        f"{_PEERS}.opensearch_engine:opensearch_server",
+        version=OPENSEARCH_VERSION,
+    ),
+    EngineEntry(
+        "qdrant-edge", "Qdrant Edge", "library", f"{_PEERS}.qdrant_engine:qdrant_edge", package="qdrant-edge-py"
+    ),
+    EngineEntry("chroma", "Chroma", "library", f"{_PEERS}.chroma_engine:chroma", package="chromadb"),
+    EngineEntry("lancedb", "LanceDB", "library", f"{_PEERS}.lancedb_engine:lancedb_table", package="lancedb"),
+    EngineEntry("milvus-lite", "Milvus Lite", "library", f"{_PEERS}.milvus_engine:milvus_lite", package="milvus-lite"),
+)
+ENGINES: Final = {entry.name: entry for entry in (*_OWN, *_OTHERS)}

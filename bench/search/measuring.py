@@ -1,0 +1,149 @@
+"""Measures one engine, in a process of its own: `python -m bench.search.measuring ENGINE TASK RESULT [--quick]`.
+
+An engine that is a library lives in this process, whose memory is then the engine's; a server is started from here, and
+asked from here. Peers run with the interpreter of their own virtual environment.
+"""
+
+import argparse
+import asyncio
+import gc
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bench.search.catalogue import ENGINES, EngineEntry
+from bench.search.engine import Clients, Engine, Rate
+from bench.search.results import EngineResult, LoopResult, Machine
+from bench.search.task import PERCENTS, Matrix, Rows, Task, recall
+
+#: Efforts that are tried until the recall is reached.
+EFFORTS: Final = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
+RECALL: Final = 0.95
+CLIENTS: Final = (1, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long to look."""
+
+    rounds: int
+    seconds: float
+
+    @classmethod
+    def of(cls, quick: bool) -> "Plan":
+        return cls(1, 0.5) if quick else cls(3, 2.5)
+
+
+async def measure_engine(entry: EngineEntry, task_folder: Path, plan: Plan) -> EngineResult:
+    """Builds, finds the efforts, runs the loops, looks at the memory, inserts."""
+    before = Machine.now()
+    task = Task.read(task_folder)
+    vectors, dimension = task.vectors.shape
+    with tempfile.TemporaryDirectory(prefix="sightwire-bench-") as folder:
+        async with entry.open()(task, Path(folder)) as engine:
+            queries, truth, inserts, buckets = len(task.queries), task.truth, task.inserts, task.buckets
+            # The mapped file of the vectors would count as memory of an engine that lives in this process.
+            del task
+            gc.collect()
+            loops: list[LoopResult] = []
+            flood: float | None = None
+            for percent in PERCENTS if entry.knows_filters else PERCENTS[:1]:
+                clients, effort, reached = await _tuned(engine, truth[percent], percent)
+                loops += await _loops(clients, queries, plan, percent=percent, effort=effort, recall=reached)
+                if flood is None:
+                    flood = await clients.flood(queries=queries, seconds=plan.seconds)
+            resident = engine.resident_bytes()
+            insert_rate = await _insert_rate(engine, inserts, buckets) if entry.takes_inserts else None
+            build_seconds = engine.build_seconds or None
+    return EngineResult(
+        engine=entry.name,
+        label=entry.title(),
+        kind=entry.kind,
+        vectors=vectors,
+        dimension=dimension,
+        before=before,
+        after=Machine.now(),
+        loops=tuple(loops),
+        build_seconds=build_seconds,
+        inserts_per_second=insert_rate,
+        resident_bytes=resident,
+        flood_queries_per_second=flood,
+    )
+
+
+async def smallest_effort(efforts: Sequence[int], recall_of: Callable[[int], Awaitable[float]]) -> tuple[int, float]:
+    """The smallest effort whose recall reaches `RECALL`, and that recall; the largest one if none does.
+
+    Takes recall to grow with effort, so that a few of the efforts need to be tried.
+    """
+    seen: dict[int, float] = {}
+    low, high = 0, len(efforts) - 1
+    while low < high:
+        middle = (low + high) // 2
+        seen[middle] = await recall_of(efforts[middle])
+        if seen[middle] >= RECALL:
+            high = middle
+        else:
+            low = middle + 1
+    if low not in seen:
+        seen[low] = await recall_of(efforts[low])
+    return efforts[low], seen[low]
+
+
+async def _tuned(engine: Engine, truth: Rows, percent: int) -> tuple[Clients, int, float]:
+    """Clients that ask with the smallest effort that reaches the recall, that effort, and the recall."""
+
+    async def recall_of(effort: int) -> float:
+        clients = await engine.asking(effort=effort, percent=percent)
+        return recall(await clients.answers(len(truth)), truth)
+
+    effort, reached = await smallest_effort(EFFORTS, recall_of)
+    return await engine.asking(effort=effort, percent=percent), effort, reached
+
+
+async def _loops(
+    clients: Clients, queries: int, plan: Plan, *, percent: int, effort: int, recall: float
+) -> list[LoopResult]:
+    seen: dict[int, list[Rate]] = {count: [] for count in CLIENTS}
+    for _ in range(plan.rounds):
+        for count, rates in seen.items():
+            rates.append(await clients.loop(count, queries=queries, seconds=plan.seconds))
+    return [
+        LoopResult(
+            percent=percent,
+            effort=effort,
+            recall=recall,
+            clients=count,
+            queries_per_second=statistics.median(rate.queries_per_second for rate in rates),
+            p50_ms=1e3 * statistics.median(rate.latency.p50 for rate in rates),
+            p99_ms=1e3 * statistics.median(rate.latency.p99 for rate in rates),
+        )
+        for count, rates in seen.items()
+    ]
+
+
+async def _insert_rate(engine: Engine, inserts: Matrix, buckets: Rows) -> float:
+    started = time.perf_counter()
+    await engine.insert(inserts, buckets[: len(inserts)])
+    return len(inserts) / (time.perf_counter() - started)
+
+
+def main() -> None:
+    """Writes the result of one engine to a file."""
+    parser = argparse.ArgumentParser(description="Measures one engine; `python -m bench.search.comparison` does all.")
+    parser.add_argument("engine", choices=list(ENGINES))
+    parser.add_argument("task", type=Path)
+    parser.add_argument("result", type=Path)
+    parser.add_argument("--quick", action="store_true")
+    arguments = parser.parse_args()
+    entry = ENGINES[arguments.engine]
+    result = asyncio.run(measure_engine(entry, arguments.task, Plan.of(arguments.quick)))
+    arguments.result.write_text(result.model_dump_json(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

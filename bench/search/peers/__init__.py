@@ -1,0 +1,1 @@
+"""Other people's engines. Their packages are in a virtual environment of their own: see `installing`."""
