@@ -71,6 +71,10 @@ class SearcherDirectory:
         """Live searchers."""
         return list(self._announcements.values())
 
+    def addresses(self) -> dict[str, str]:
+        """gRPC address of each live searcher, by searcher."""
+        return {announced.searcher: announced.address for announced in self._announcements.values()}
+
     def loaded_everywhere(self, collection: str, uid: str) -> int:
         """Highest manifest version that every live searcher has loaded; 0 while one has none or none lives."""
         key = f"{collection}-{uid}"

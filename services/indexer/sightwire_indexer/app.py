@@ -68,6 +68,7 @@ async def run(context: ServiceContext[IndexerSettings]) -> None:
                 await resources.enter_async_context(MergeProcesses()),
                 indexer_options(settings, horizon),
                 lambda record: searchers.loaded(record.name, record.uid),
+                searchers.addresses,
             )
         )
         leases = LeaseKeeper(bus, identity)

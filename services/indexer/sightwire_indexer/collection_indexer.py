@@ -28,7 +28,7 @@ from sightwire_indexer.merging import Merger
 from sightwire_indexer.ports import HousekeepingLimits, Log, Outlet
 from sightwire_indexer.retrying import Retrying
 from sightwire_indexer.statuses import StatusAnnouncer, rejection_status
-from sightwire_indexer.switching import DEFAULT_FOLLOW_SECONDS, Switcher, SwitchReport
+from sightwire_indexer.switching import DEFAULT_FOLLOW_SECONDS, Switcher, SwitchReport, Verify
 from sightwire_indexer.tasks import finished_regardless, run_with_company
 
 logger = logging.getLogger(__name__)
@@ -58,6 +58,7 @@ class CollectionIndexer:
         statuses: StatusAnnouncer,
         blobs: BlobStore,
         followers: Followers,
+        verify: Verify,
         *,
         writing: asyncio.Lock,
         buffer_limits: BufferLimits,
@@ -82,6 +83,7 @@ class CollectionIndexer:
             writer,
             followers,
             self._retrying,
+            verify=verify,
             require_ownership=self._require_ownership,
             safe_version=lambda: merger.safe_version,
             announce=lambda: self._announce("switch"),

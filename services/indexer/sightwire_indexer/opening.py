@@ -24,6 +24,7 @@ from sightwire_indexer.ports import HousekeepingLimits
 from sightwire_indexer.removal import remove_past_incarnations
 from sightwire_indexer.statuses import StatusAnnouncer
 from sightwire_indexer.tasks import run_with_company
+from sightwire_indexer.validation.deployed import Deployed
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class Surroundings:
     options: IndexerOptions
     #: Manifest version of an incarnation that each live searcher has loaded, by searcher.
     loaded: Callable[[CollectionRecord], Mapping[str, int]]
+    #: gRPC address of each live searcher, by searcher.
+    addresses: Callable[[], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,7 @@ class OpenCollections:
                 announcer,
                 around.blobs,
                 followers,
+                Deployed(record, around.addresses).verify,
                 writing=writing,
                 buffer_limits=around.options.buffer,
                 housekeeping=around.options.housekeeping,

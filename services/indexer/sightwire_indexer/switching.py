@@ -1,13 +1,15 @@
 """Makes another generation of a collection live, and goes back by itself if the searchers do not follow."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 from sightwire.segments.generations import GenerationState
 from sightwire.segments.index_writer import IndexWriter
 from sightwire.segments.manifest import Manifest
+from sightwire.segments.open_generations import OpenGeneration
 from sightwire_indexer.following import Followers, Following
 from sightwire_indexer.retrying import Retrying
 
@@ -15,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 #: How long searchers have to load a generation that became live.
 DEFAULT_FOLLOW_SECONDS: Final = 30.0
+#: However late the last of them loaded it, each is asked.
+_MIN_VERIFY_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +29,30 @@ class SwitchReport:
     name: str
     #: Version of the manifest that is live now.
     manifest_version: int
-    behind: tuple[str, ...] = ()
+    #: Why it went back, by searcher.
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def behind(self) -> tuple[str, ...]:
+        """Searchers that did not load it, or do not answer as they should."""
+        return tuple(self.reasons)
 
     @property
     def succeeded(self) -> bool:
-        return not self.behind
+        return not self.reasons
+
+
+class Verify(Protocol):
+    """Asks the searchers whether they serve what became live; see `Deployed.verify`."""
+
+    async def __call__(self, live: OpenGeneration, *, seconds: float) -> dict[str, str]: ...
 
 
 class Switcher:
     """Switches of one collection. Nothing else may write while one runs; the caller takes turns.
 
     Args:
+        verify: called once all searchers say that they have loaded a generation.
         require_ownership: raises if another indexer may own the collection.
         safe_version: version up to which no change can arrive any more.
         announce: tells searchers of the newest manifest.
@@ -47,6 +64,7 @@ class Switcher:
         followers: Followers,
         retrying: Retrying,
         *,
+        verify: Verify,
         require_ownership: Callable[[], None],
         safe_version: Callable[[], int],
         announce: Callable[[], Awaitable[None]],
@@ -54,6 +72,7 @@ class Switcher:
         self._writer = writer
         self._followers = followers
         self._retrying = retrying
+        self._verify = verify
         self._require_ownership = require_ownership
         self._safe_version = safe_version
         self._announce = announce
@@ -62,16 +81,25 @@ class Switcher:
         """See `CollectionIndexer.switch`."""
         left = self._writer.manifest.generation
         live = await self._make_live(name, carry_over=carry_over, leave_as=GenerationState.KEPT)
-        verdict = await self._followers.follow(live.version, seconds=follow_seconds)
-        if verdict.following is Following.COMPLETE:
+        reasons = await self._reasons_against(live, follow_seconds)
+        if not reasons:
             return SwitchReport(left, name, live.version)
         logger.error(
             "searchers did not follow a switch; going back",
-            extra={"collection": live.collection, "generation": name, "searchers": verdict.behind},
+            extra={"collection": live.collection, "generation": name, "reasons": reasons},
         )
         # Nothing was committed meanwhile, so what was left is still complete.
         back = await self._make_live(left, carry_over=False, leave_as=GenerationState.FAILED)
-        return SwitchReport(left, name, back.version, verdict.behind)
+        return SwitchReport(left, name, back.version, reasons)
+
+    async def _reasons_against(self, live: Manifest, seconds: float) -> dict[str, str]:
+        """Why what has become live must not stay so, by searcher."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        verdict = await self._followers.follow(live.version, seconds=seconds)
+        if verdict.following is not Following.COMPLETE:
+            return dict.fromkeys(verdict.behind, f"did not load manifest version {live.version} in {seconds:g} s")
+        return await self._verify(self._writer.live, seconds=max(deadline - loop.time(), _MIN_VERIFY_SECONDS))
 
     async def _make_live(self, name: str, *, carry_over: bool, leave_as: GenerationState) -> Manifest:
         async def switch() -> Manifest:

@@ -28,11 +28,10 @@ async def world(fresh_nats_server: NatsServer, tmp_path: Path) -> AsyncIterator[
         }
     )
     async with Bus(settings, name="test") as bus:
-        searcher = FakeSearcher(bus)
+        blobs = open_blob_store(settings.blobs_url)
+        searcher = FakeSearcher(bus, blobs, tmp_path / "searcher")
         async with searcher.running():
-            yield IndexerWorld(
-                fresh_nats_server, settings, bus, open_blob_store(settings.blobs_url), searcher, tmp_path
-            )
+            yield IndexerWorld(fresh_nats_server, settings, bus, blobs, searcher, tmp_path)
 
 
 @pytest.fixture

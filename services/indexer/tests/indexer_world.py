@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ import numpy as np
 from sightwire_indexer.app import run
 from sightwire_indexer.settings import IndexerSettings
 
+from services.indexer.tests.searcher_answers import SearcherAnswers, serve
 from sightwire.blobs import BlobStore
 from sightwire.bus.collections import CollectionRegistry
 from sightwire.bus.connection import Bus
@@ -25,7 +26,7 @@ from sightwire.contracts.events import IndexFailed, IndexReady, SearcherAnnounce
 from sightwire.platform.nats_server import NatsServer
 from sightwire.platform.ports import find_free_port
 from sightwire.service.runner import ServiceContext
-from sightwire.v1 import events_pb2
+from sightwire.v1 import events_pb2, searcher_pb2
 from tests.plugin.index_reading import IndexContent, read_index
 from tests.plugin.waiting import wait_until
 
@@ -73,30 +74,39 @@ def embedded_batch(record: CollectionRecord, items: Sequence[events_pb2.Embedded
 
 @dataclass
 class FakeSearcher:
-    """Announces each manifest that it hears of, as a searcher does that has loaded it; and keeps every event."""
+    """Announces each manifest that it hears of, and answers from it by gRPC; and keeps every event."""
 
     bus: Bus
+    blobs: BlobStore
+    cache: Path
     name: str = "searcher-1"
     #: While false, it hears of manifests but does not load them.
     loading: bool = True
     ready: list[IndexReady] = field(default_factory=list)
     failed: list[IndexFailed] = field(default_factory=list)
+    #: Set it to have its search answers changed before they go out.
+    disturb: Callable[[searcher_pb2.SearchResponse], None] | None = None
     _manifests: dict[str, int] = field(default_factory=dict)
+    _address: str = ""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["FakeSearcher"]:
         ready = await self.bus.client.subscribe(subjects.index_ready("*"), cb=self._on_ready)
         failed = await self.bus.client.subscribe(subjects.index_failed("*"), cb=self._on_failed)
+        server, self._address = await serve(
+            SearcherAnswers(self.blobs, self.cache, self._manifests, lambda: self.disturb)
+        )
         await self.announce()
         try:
             yield self
         finally:
+            await server.stop(None)
             await ready.unsubscribe()
             await failed.unsubscribe()
             await withdraw_searcher(self.bus, self.name)
 
     async def announce(self) -> None:
-        announcement = SearcherAnnouncement(searcher=self.name, address="127.0.0.1:0", manifests=self._manifests)
+        announcement = SearcherAnnouncement(searcher=self.name, address=self._address, manifests=self._manifests)
         await announce_searcher(self.bus, announcement)
 
     async def load(self) -> None:

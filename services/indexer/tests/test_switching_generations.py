@@ -15,11 +15,14 @@ from sightwire_indexer.outlet import BusOutlet
 from sightwire_indexer.tombstone_horizon import TombstoneHorizon
 
 from services.indexer.tests.indexer_world import IndexerWorld, embedded_item
-from sightwire.bus.searchers import SearcherDirectory
+from sightwire.bus.searchers import SearcherDirectory, announce_searcher, withdraw_searcher
 from sightwire.contracts.collections import CollectionRecord
+from sightwire.contracts.events import SearcherAnnouncement
+from sightwire.platform.ports import find_free_port
 from sightwire.segments.generation_store import GenerationStore
 from sightwire.segments.generations import GenerationRecord, GenerationState
 from sightwire.segments.layout import IndexLayout
+from sightwire.v1 import searcher_pb2
 from tests.plugin.waiting import wait_until
 
 
@@ -64,6 +67,7 @@ async def open_indexer(world: IndexerWorld, record: CollectionRecord) -> AsyncIt
                 processes,
                 indexer_options(world.settings, TombstoneHorizon(3600)),
                 lambda record: searchers.loaded(record.name, record.uid),
+                searchers.addresses,
             )
         )
 
@@ -84,13 +88,13 @@ async def open_indexer(world: IndexerWorld, record: CollectionRecord) -> AsyncIt
                 await passing
 
 
-async def stage_copy_of_live(world: IndexerWorld, record: CollectionRecord) -> None:
+async def stage_copy_of_live(world: IndexerWorld, record: CollectionRecord, name: str = "g2") -> None:
     content = await world.content(record)
     assert content is not None
     manifest = content.manifest
     await GenerationStore(world.blobs, IndexLayout.of(record)).store(
         GenerationRecord(
-            name="g2",
+            name=name,
             state=GenerationState.STAGED,
             space=manifest.space,
             created_at=manifest.created_at,
@@ -136,3 +140,50 @@ async def test_a_switch_that_a_searcher_does_not_follow_is_taken_back(
         failed = await GenerationStore(world.blobs, IndexLayout.of(record)).find("g2")
         assert failed is not None
         assert failed.state is GenerationState.FAILED
+
+
+async def test_a_switch_after_which_a_searcher_answers_wrongly_is_taken_back(
+    world: IndexerWorld, make_record: Callable[..., CollectionRecord]
+) -> None:
+    record = await world.create(make_record())
+    async with open_indexer(world, record) as indexer:
+        items = [embedded_item(f"item-{number}", number + 1) for number in range(20)]
+        await world.indexed_up_to(record, await world.publish(record, *items))
+        await stage_copy_of_live(world, record)
+
+        def leave_best_out(response: searcher_pb2.SearchResponse) -> None:
+            del response.hits[0]
+
+        world.searcher.disturb = leave_best_out
+        report = await indexer.switch("g2")
+        assert not report.succeeded
+        assert "must find it with a score of 1.0000, but finds item-" in report.reasons["searcher-1"]
+        content = await world.content(record)
+        assert content is not None
+        assert content.manifest.generation == "g1"
+
+
+async def test_a_searcher_that_does_not_answer_is_asked_again_until_it_has_gone(
+    world: IndexerWorld, make_record: Callable[..., CollectionRecord]
+) -> None:
+    record = await world.create(make_record())
+    async with open_indexer(world, record) as indexer:
+        await world.indexed_up_to(record, await world.publish(record, embedded_item("a", 1)))
+        await stage_copy_of_live(world, record)
+        # It loads everything, and its gRPC server is dead.
+        silent = SearcherAnnouncement(
+            searcher="silent",
+            address=f"127.0.0.1:{find_free_port()}",
+            manifests={f"{record.name}-{record.uid}": 1_000_000},
+        )
+        await announce_searcher(world.bus, silent)
+        report = await indexer.switch("g2", follow_seconds=0.5)
+        assert list(report.reasons) == ["silent"]
+        assert "does not answer as it should: UNAVAILABLE" in report.reasons["silent"]
+
+        await stage_copy_of_live(world, record, "g3")
+        await announce_searcher(world.bus, silent)
+        switching = asyncio.create_task(indexer.switch("g3"))
+        await wait_until(lambda: any(event.generation == "g3" for event in world.searcher.ready))
+        await withdraw_searcher(world.bus, "silent")
+        assert (await switching).succeeded

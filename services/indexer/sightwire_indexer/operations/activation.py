@@ -83,8 +83,8 @@ class Activation:
         report = await self._indexer.switch(name, carry_over=carry_over, follow_seconds=follow_seconds)
         if not report.succeeded:
             raise GenerationRefusedError(
-                f"searchers did not load generation {name!r} within {follow_seconds:g} s: {', '.join(report.behind)}; "
-                f"{report.left!r} is live again"
+                f"searchers did not follow to generation {name!r}, so {report.left!r} is live again: "
+                + "; ".join(f"{searcher}: {reason}" for searcher, reason in report.reasons.items())
             )
         return {**await self._result(name), "left": report.left}
 
