@@ -50,9 +50,9 @@ def panel(engines: Sequence[EngineResult], percent: int, measure: Measure, title
     for engine in engines:
         one, many = (engine.loop(percent, clients) for clients in (1, 16))
         if one or many:
-            rows.append(
-                Row(engine.label, engine.engine, *(None if each is None else measure(each) for each in (one, many)))
-            )
+            label = f"{engine.label} (library)" if engine.kind == "library" else engine.label
+            values = (None if each is None else measure(each) for each in (one, many))
+            rows.append(Row(label, engine.engine, *values))
     return Panel(title, rows)
 
 
