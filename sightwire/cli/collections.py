@@ -1,12 +1,11 @@
 """`sightwire collections`: create, list, show, delete."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import orjson
 import typer
-import yaml
 
+from sightwire.cli.documents import read_document
 from sightwire.cli.options import ApiKey, AsJson, CollectionArgument, Url
 from sightwire.cli.output import print_json, print_members, print_table
 from sightwire.client import Sightwire
@@ -32,7 +31,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Create a collection; without a specification it has the fields image, object and text."""
-    options = _read_spec(spec)
+    options = read_document(spec, "--spec")
     options.pop("name", None)
     if description:
         options["description"] = description
@@ -91,19 +90,6 @@ def delete(
         print_json({"deleted": collection})
     else:
         typer.echo(f"deleted collection {collection}")
-
-
-def _read_spec(path: Path | None) -> dict[str, Any]:
-    if path is None:
-        return {}
-    try:
-        # YAML reads JSON as well.
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{path} is neither JSON nor YAML: {error}", param_hint="--spec") from None
-    if not isinstance(document, dict):
-        raise typer.BadParameter(f"{path} should hold one object, got {type(document).__name__}", param_hint="--spec")
-    return orjson.loads(orjson.dumps(document)) if document else {}
 
 
 def _metadata_field(text: str) -> tuple[str, dict[str, str]]:

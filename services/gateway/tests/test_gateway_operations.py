@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
 from pydantic import TypeAdapter
 
 from services.gateway.tests.conftest import make_record
@@ -40,13 +41,18 @@ async def answering(bus: Bus, subject: str, answer: Answer) -> AsyncIterator[lis
         await message.respond(said.model_dump_json().encode())
 
     subscription = await bus.client.subscribe(subject, cb=reply)
-    # The gateway asks over another connection: the server must know before it does.
-    await bus.client.flush()
+    await _server_has_read(bus)
     try:
         yield asked
     finally:
         await subscription.unsubscribe()
-        await bus.client.flush()
+        await _server_has_read(bus)
+
+
+async def _server_has_read(bus: Bus) -> None:
+    """Until the server has read what was sent: the gateway asks over another connection. A flush overtakes it."""
+    with pytest.raises(NoRespondersError):
+        await bus.client.request("nobody.listens.here", b"", timeout=5)
 
 
 def operation(collection: str, uid: str = "uid1", **changes: Any) -> OperationRecord:

@@ -1,0 +1,89 @@
+"""How operations, their progress, and reports of gates look on a terminal."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from rich.console import Console
+
+from sightwire.cli.output import bytes_text, print_table, time_text
+from sightwire.contracts.operations import OperationRecord, Progress
+from sightwire.contracts.validation import ValidationReport
+
+_TO_START_OF_EMPTY_LINE: Final = "\r\x1b[2K"
+
+
+def progress_text(progress: Progress) -> str:
+    """`building: 1200 of 5000 vectors (24%)`."""
+    if not progress.done and not progress.total:
+        return progress.stage
+    if progress.unit == "bytes":
+        done, total, unit = bytes_text(progress.done), bytes_text(progress.total), ""
+    else:
+        done, total, unit = f"{progress.done:,}", f"{progress.total:,}", f" {progress.unit}".rstrip()
+    if not progress.total:
+        return f"{progress.stage}: {done}{unit}"
+    return f"{progress.stage}: {done} of {total}{unit} ({progress.done / progress.total:.0%})"
+
+
+class ProgressLine:
+    """Shows progress: one line that is rewritten on a terminal, a line for each stage elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._stage: str | None = None
+
+    def show(self, record: OperationRecord) -> None:
+        """Shows how far an operation is."""
+        line = f"{record.command.kind}: {progress_text(record.progress)}"
+        if self._console.is_terminal:
+            self._console.file.write(f"{_TO_START_OF_EMPTY_LINE}{line[: self._console.width - 1]}")
+            self._console.file.flush()
+        elif record.progress.stage != self._stage:
+            self._console.print(line, markup=False, soft_wrap=True)
+        self._stage = record.progress.stage
+
+    def clear(self) -> None:
+        """Takes the rewritten line away, so that what follows begins a line."""
+        if self._console.is_terminal and self._stage is not None:
+            self._console.file.write(_TO_START_OF_EMPTY_LINE)
+            self._console.file.flush()
+
+
+def operation_members(record: OperationRecord) -> dict[str, Any]:
+    """What became of an operation, as members to print."""
+    seconds = (record.finished_at - record.created_at).total_seconds() if record.finished_at is not None else None
+    return {
+        "operation": record.id,
+        "kind": record.command.kind,
+        "state": record.state.value,
+        "took": f"{seconds:.1f} s" if seconds is not None else None,
+        **{name: value for name, value in record.result.items() if name != "report"},
+    }
+
+
+def operation_rows(records: Iterable[OperationRecord]) -> list[tuple[Any, ...]]:
+    """Rows of a table with `OPERATION_COLUMNS`."""
+    return [
+        (
+            record.id,
+            record.command.kind,
+            record.state.value,
+            time_text(record.created_at),
+            time_text(record.finished_at),
+            record.requested_by,
+            record.error if record.state.is_final else progress_text(record.progress),
+        )
+        for record in records
+    ]
+
+
+OPERATION_COLUMNS: Final = ("operation", "kind", "state", "begun", "ended", "by", "")
+
+
+def print_report(report: ValidationReport) -> None:
+    """Each gate with what it saw, then each query or file that failed and how."""
+    rows = [("passed" if gate.passed else "FAILED", gate.gate, gate.summary) for gate in report.gates]
+    print_table(("", "gate", "what it saw"), rows)
+    failures = [(gate.gate, failure) for gate in report.gates if not gate.passed for failure in gate.failures]
+    if failures:
+        print_table(("failed in", "what and how"), failures)
