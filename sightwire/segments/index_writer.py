@@ -25,6 +25,7 @@ from sightwire.segments.generation_keeping import GenerationKeeper
 from sightwire.segments.generation_store import GenerationStore
 from sightwire.segments.generations import GenerationRecord, GenerationState
 from sightwire.segments.identifiers import new_segment_id
+from sightwire.segments.index_upgrades import FieldIndex, IndexedSegment, segments_to_upgrade
 from sightwire.segments.layout import IndexLayout
 from sightwire.segments.manifest import Checkpoint, Manifest
 from sightwire.segments.manifest_store import ManifestStore
@@ -194,9 +195,7 @@ class IndexWriter:
             busy: merges that run already.
             drop_tombstones_up_to: see `merged_content`.
         """
-        indexes = IndexPolicy(
-            self._manifest.index, graph_min_rows, graph_threads, hurry, by_field=own_parameters(self._spec)
-        )
+        indexes = self._index_policy(graph_min_rows, graph_threads, hurry=hurry)
         by_id = {segment.entry.id: segment for segment in self._segments}
         sizes = [
             SegmentSize(entry.id, entry.rows, entry.rows - entry.live_rows, entry.tombstones)
@@ -206,6 +205,38 @@ class IndexWriter:
         return [
             self._merge_task([by_id[segment_id] for segment_id in ids], indexes, drop_tombstones_up_to)
             for ids in policy.merges(sizes, busy_ids)
+        ]
+
+    def plan_upgrades(
+        self,
+        *,
+        graph_min_rows: int,
+        graph_threads: int = 1,
+        busy: Sequence[MergeTask] = (),
+        drop_tombstones_up_to: int = 0,
+    ) -> list[MergeTask]:
+        """Rewrites of single segments whose indexes are not of the kind that the collection wants, largest first.
+
+        Args:
+            graph_min_rows: vectors of a field from which it gets an index of its own kind.
+            graph_threads: threads of a build.
+            busy: merges that run already or are planned.
+            drop_tombstones_up_to: see `merged_content`.
+        """
+        wanted = self._index_policy(graph_min_rows, graph_threads)
+        busy_ids = {segment_id for task in busy for segment_id in task.source_ids}
+        idle = {segment.entry.id: segment for segment in self._segments if segment.entry.id not in busy_ids}
+        known = [
+            IndexedSegment(
+                segment_id,
+                segment.entry.live_rows,
+                [FieldIndex(name, field.rows, field.kind) for name, field in segment.live.reader.fields.items()],
+            )
+            for segment_id, segment in idle.items()
+        ]
+        return [
+            self._merge_task([idle[segment_id]], wanted, drop_tombstones_up_to)
+            for segment_id in segments_to_upgrade(known, wanted)
         ]
 
     async def commit_merge(self, task: MergeTask) -> bool:
@@ -329,6 +360,11 @@ class IndexWriter:
         """
         needed = {segment.entry.id for segment in self._segments}
         await self._depot.remove_copies(except_for=needed.union(in_use, self._in_use.ids))
+
+    def _index_policy(self, graph_min_rows: int, graph_threads: int, *, hurry: bool = False) -> IndexPolicy:
+        return IndexPolicy(
+            self._manifest.index, graph_min_rows, graph_threads, hurry, by_field=own_parameters(self._spec)
+        )
 
     def _merge_task(self, sources: list[OpenSegment], indexes: IndexPolicy, drop_tombstones_up_to: int) -> MergeTask:
         segment_id = new_segment_id()

@@ -235,7 +235,7 @@ class CollectionIndexer:
             outcomes = [*outcomes, *await self._writer.current(committed_ids)]
         self._statuses.committed(self._writer.manifest.version, messages[-1].sequence, outcomes)
         metrics.COMMITTED_ITEMS.labels(self._record.name).inc(len(changes))
-        self._merger.poke()
+        self._merger.poke(len(changes))
 
     async def _commit_changes(self, changes: Sequence[Change], sequence: int) -> list[ItemOutcome]:
         async def commit() -> list[ItemOutcome]:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -22,10 +23,14 @@ _NICE: Final = 10
 
 
 class Lane(StrEnum):
-    """Small merges have a process of their own: they must not wait for hours behind one that builds a large graph."""
+    """Merges of a kind share a process of their own: small ones must not wait for hours behind a large graph."""
 
+    #: Nothing is indexed.
     SMALL = "small"
+    #: Indexes that are built quickly.
     LARGE = "large"
+    #: Graphs.
+    GRAPH = "graph"
 
 
 class MergeProcesses:
@@ -50,8 +55,8 @@ class MergeProcesses:
             # Its processes are dead, so this only takes apart what connected them.
             await asyncio.to_thread(pool.shutdown)
 
-    async def run(self, task: MergeTask, lane: Lane) -> None:
-        """Runs a merge to its end.
+    async def run(self, task: MergeTask, lane: Lane) -> float:
+        """Runs a merge to its end; returns its CPU seconds.
 
         Raises:
             UnavailableError: its process was killed; nothing remains of the merge, try again.
@@ -66,7 +71,7 @@ class MergeProcesses:
                 initargs=(os.getpid(),),
             )
         try:
-            await asyncio.get_running_loop().run_in_executor(pool, self._run, task)
+            return await asyncio.get_running_loop().run_in_executor(pool, _cpu_seconds, self._run, task)
         except BrokenProcessPool as error:
             if self._pools.get(lane) is pool:
                 self._discard(lane)
@@ -80,6 +85,13 @@ class MergeProcesses:
         for process in processes:
             process.kill()
         return pool
+
+
+def _cpu_seconds(run: Callable[[MergeTask], None], task: MergeTask) -> float:
+    """Runs a task in this process; the CPU seconds that all its threads took for it."""
+    before = time.process_time()
+    run(task)
+    return time.process_time() - before
 
 
 def _prepare_process(parent: int) -> None:

@@ -1,6 +1,7 @@
 """Keeps the segments of a collection merged: asks the policy after each commit, and runs what it wants beside them."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ from sightwire.segments.index_writer import IndexWriter
 from sightwire.segments.merge_policy import MergePolicy
 from sightwire.segments.merge_task import MergeTask
 from sightwire_indexer import metrics
+from sightwire_indexer.ingest_pace import IngestPace
 from sightwire_indexer.merge_processes import Lane, MergeProcesses
 
 logger = logging.getLogger(__name__)
@@ -32,12 +34,18 @@ class MergeOptions:
 
 
 class Merger:
-    """Merges of one collection: at most one per lane at a time."""
+    """Merges of one collection: at most one per lane at a time.
 
-    def __init__(self, writer: IndexWriter, processes: MergeProcesses, options: MergeOptions) -> None:
+    While items stream in, large segments get indexes that are built quickly; those are built anew once it is quiet.
+    """
+
+    def __init__(
+        self, writer: IndexWriter, processes: MergeProcesses, options: MergeOptions, pace: IngestPace | None = None
+    ) -> None:
         self._writer = writer
         self._processes = processes
         self._options = options
+        self._pace = pace or IngestPace()
         self._running: dict[Lane, MergeTask] = {}
         self._poked = asyncio.Event()
         self._poked.set()
@@ -52,8 +60,9 @@ class Merger:
         """Version up to which no change can arrive any more, so that its tombstones have done their work."""
         return self._options.safe_version(self._writer.manifest.checkpoint.sequence)
 
-    def poke(self) -> None:
-        """Segments changed: there may be something to merge."""
+    def poke(self, items: int = 0) -> None:
+        """Segments changed, by a commit of so many items: there may be something to merge."""
+        self._pace.committed(time.monotonic(), items)
         self._poked.set()
 
     async def run(self, commit: Callable[[MergeTask], Awaitable[None]]) -> None:
@@ -68,35 +77,53 @@ class Merger:
         merges: set[asyncio.Task[None]] = set()
         try:
             while True:
-                await self._poked.wait()
-                self._poked.clear()
+                await self._wait_for_change()
                 for merge in [merge for merge in merges if merge.done()]:
                     merges.remove(merge)
                     merge.result()
                 for task in self._wanted():
-                    lane = self._lane(task)
+                    lane = lane_of(task, self._options.graph_min_rows)
                     if lane not in self._running:
                         self._running[lane] = task
                         merges.add(asyncio.create_task(self._merge(task, lane, commit)))
         finally:
             await end_tasks(*merges)
 
+    async def _wait_for_change(self) -> None:
+        """Returns when segments changed, or when the stream of items has become quiet."""
+        calm_at = self._pace.calm_at(time.monotonic())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None if calm_at is None else max(0.0, calm_at - time.monotonic())):
+                await self._poked.wait()
+        self._poked.clear()
+
     def _wanted(self) -> list[MergeTask]:
-        return self._writer.plan_merges(
-            self._options.policy,
-            graph_min_rows=self._options.graph_min_rows,
-            graph_threads=self._options.graph_threads,
-            busy=list(self._running.values()),
+        hurry = self._pace.is_hurried(time.monotonic())
+        options, running = self._options, list(self._running.values())
+        merges = self._writer.plan_merges(
+            options.policy,
+            graph_min_rows=options.graph_min_rows,
+            graph_threads=options.graph_threads,
+            hurry=hurry,
+            busy=running,
             drop_tombstones_up_to=self.safe_version,
         )
-
-    def _lane(self, task: MergeTask) -> Lane:
-        return Lane.LARGE if task.rows >= self._options.graph_min_rows else Lane.SMALL
+        if hurry:
+            return merges
+        upgrades = self._writer.plan_upgrades(
+            graph_min_rows=options.graph_min_rows,
+            graph_threads=options.graph_threads,
+            busy=[*running, *merges],
+            drop_tombstones_up_to=self.safe_version,
+        )
+        return [*merges, *upgrades]
 
     async def _merge(self, task: MergeTask, lane: Lane, commit: Callable[[MergeTask], Awaitable[None]]) -> None:
         started = time.monotonic()
+        metrics.MERGES_RUNNING.labels(lane.value).inc()
         try:
-            await self._processes.run(task, lane)
+            cpu_seconds = await self._processes.run(task, lane)
+            metrics.MERGE_CPU_SECONDS.labels(lane.value).inc(cpu_seconds)
             metrics.MERGE_SECONDS.labels(lane.value).observe(time.monotonic() - started)
             await commit(task)
             logger.info(
@@ -111,5 +138,17 @@ class Merger:
             metrics.MERGE_FAILURES.inc()
             await asyncio.sleep(_RETRY_SECONDS)
         finally:
+            metrics.MERGES_RUNNING.labels(lane.value).dec()
             del self._running[lane]
             self._poked.set()
+
+
+def lane_of(task: MergeTask, min_rows: int) -> Lane:
+    """Where a merge runs.
+
+    Args:
+        min_rows: vectors of a field from which it gets an index.
+    """
+    if task.rows < min_rows:
+        return Lane.SMALL
+    return Lane.GRAPH if task.indexes.builds_graphs(task.rows) else Lane.LARGE

@@ -27,6 +27,10 @@ MERGE_SECONDS = Histogram(
     ["lane"],
     buckets=(0.1, 0.5, 1, 5, 15, 60, 300, 1200, 3600),
 )
+MERGE_CPU_SECONDS = Counter(
+    "sightwire_indexer_merge_cpu_seconds_total", "CPU time that finished merges took in their processes", ["lane"]
+)
+MERGES_RUNNING = Gauge("sightwire_indexer_merges_running", "Merges that run now", ["lane"])
 MERGE_FAILURES = Counter("sightwire_indexer_merge_failures_total", "Merges that failed and will be tried again")
 VALIDATIONS = Counter(
     "sightwire_indexer_validations_total", "Generations put through the gates", ["collection", "outcome"]

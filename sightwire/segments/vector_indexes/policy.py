@@ -36,6 +36,14 @@ class IndexPolicy:
         parameters = self.parameters_of(field_name)
         return choose_kind(parameters.type, rows=rows, min_rows=self.min_rows, hurry=self.hurry)
 
+    def builds_graphs(self, rows: int) -> bool:
+        """Whether a field with `rows` vectors may get a graph, which takes ten times as long as anything else."""
+        kinds = {
+            choose_kind(parameters.type, rows=rows, min_rows=self.min_rows, hurry=self.hurry)
+            for parameters in (self.parameters, *self.by_field.values())
+        }
+        return bool(kinds & {IndexKind.HNSW, IndexKind.HNSW_SQ})
+
 
 def own_parameters(spec: CollectionSpec) -> dict[str, IndexParameters]:
     """Index parameters of the fields that have their own."""
