@@ -32,7 +32,6 @@ class EngineEntry:
     #: Whether its packages are those of `requirements/bench-peers.in`, not of the project.
     is_peer: bool = True
     knows_filters: bool = True
-    takes_inserts: bool = True
 
     def title(self) -> str:
         """Label and version, where the engine's packages are installed."""
@@ -63,7 +62,6 @@ _OWN: Final = (
         "bench.search.faiss_engines:bare_grpc",
         is_peer=False,
         knows_filters=False,
-        takes_inserts=False,
     ),
     EngineEntry("sightwire", "Sightwire", "server", "bench.search.sightwire_engine:sightwire_searcher", is_peer=False),
 )

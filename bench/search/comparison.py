@@ -23,7 +23,7 @@ from bench.search.merge_cost import measure_merges
 from bench.search.peers.installing import PACKAGES, NotAvailableError
 from bench.search.results import Comparison, EngineResult, Machine, MergeCost
 from bench.search.tables import tables
-from bench.search.task import Matrix, Task, enlarged
+from bench.search.task import Matrix, enlarged, write_task
 from bench.wordnet import read_corpus, read_questions
 from bench.written_index import clustered_vectors
 
@@ -90,7 +90,7 @@ def _compare(
         if not all((folder_of_size / f"{entry.name}.json").exists() for entry in engines):
             shutil.rmtree(task_folder, ignore_errors=True)
             inserts = min(_INSERTS, size // 10)
-            Task.of(name, enlarged(vectors, size), queries, inserts=inserts).write(task_folder)
+            write_task(task_folder, name, enlarged(vectors, size), queries, inserts=inserts)
         results += [_measured(entry, folder_of_size, size, queries.shape[1], quick=quick) for entry in engines]
         # A million vectors are not worth keeping, as they are quick to make.
         shutil.rmtree(task_folder, ignore_errors=True)

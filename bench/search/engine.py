@@ -1,7 +1,7 @@
 """What every engine in the comparison offers: an index of the task's vectors, and answers to its queries."""
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from bench.report import Percentiles
 from bench.search.task import Matrix, Rows
@@ -50,6 +50,11 @@ class Engine(Protocol):
     def resident_bytes(self) -> int:
         """Memory of the process that answers."""
         ...
+
+
+@runtime_checkable
+class TakesInserts(Protocol):
+    """An engine whose finished index takes more vectors."""
 
     async def insert(self, vectors: Matrix, buckets: Rows) -> None:
         """Adds vectors, with ids that follow those of the task; returns when all of them can be found."""

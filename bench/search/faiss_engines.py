@@ -105,9 +105,6 @@ class BareGrpc:
 
         return CoroutineClients(ask)
 
-    async def insert(self, vectors: Matrix, buckets: Rows) -> None:
-        raise NotImplementedError("the bare server only answers")
-
     def resident_bytes(self) -> int:
         return resident_bytes(self._process_id)
 

@@ -6,7 +6,6 @@ asked from here. Peers run with the interpreter of their own virtual environment
 
 import argparse
 import asyncio
-import gc
 import statistics
 import tempfile
 import time
@@ -16,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from bench.search.catalogue import ENGINES, EngineEntry
-from bench.search.engine import Clients, Engine, Rate
+from bench.search.engine import Clients, Engine, Rate, TakesInserts
 from bench.search.results import EngineResult, LoopResult, Machine
-from bench.search.task import PERCENTS, Matrix, Rows, Task, recall
+from bench.search.task import PERCENTS, Rows, Task, recall
 
 #: Efforts that are tried until the recall is reached.
 EFFORTS: Final = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
@@ -45,19 +44,16 @@ async def measure_engine(entry: EngineEntry, task_folder: Path, plan: Plan) -> E
     vectors, dimension = task.vectors.shape
     with tempfile.TemporaryDirectory(prefix="sightwire-bench-") as folder:
         async with entry.open()(task, Path(folder)) as engine:
-            queries, truth, inserts, buckets = len(task.queries), task.truth, task.inserts, task.buckets
-            # The mapped file of the vectors would count as memory of an engine that lives in this process.
-            del task
-            gc.collect()
+            queries = len(task.queries)
             loops: list[LoopResult] = []
             flood: float | None = None
             for percent in PERCENTS if entry.knows_filters else PERCENTS[:1]:
-                clients, effort, reached = await _tuned(engine, truth[percent], percent)
+                clients, effort, reached = await _tuned(engine, task.truth[percent], percent)
                 loops += await _loops(clients, queries, plan, percent=percent, effort=effort, recall=reached)
                 if flood is None:
                     flood = await clients.flood(queries=queries, seconds=plan.seconds)
             resident = engine.resident_bytes()
-            insert_rate = await _insert_rate(engine, inserts, buckets) if entry.takes_inserts else None
+            insert_rate = await _insert_rate(engine, task) if isinstance(engine, TakesInserts) else None
             build_seconds = engine.build_seconds or None
     return EngineResult(
         engine=entry.name,
@@ -126,10 +122,10 @@ async def _loops(
     ]
 
 
-async def _insert_rate(engine: Engine, inserts: Matrix, buckets: Rows) -> float:
+async def _insert_rate(engine: TakesInserts, task: Task) -> float:
     started = time.perf_counter()
-    await engine.insert(inserts, buckets[: len(inserts)])
-    return len(inserts) / (time.perf_counter() - started)
+    await engine.insert(task.inserts, task.buckets[: len(task.inserts)])
+    return len(task.inserts) / (time.perf_counter() - started)
 
 
 def main() -> None:

@@ -30,8 +30,7 @@ class Task:
     """Vectors to find and queries to ask; unit length, float32."""
 
     name: str
-    #: [vectors, dimension].
-    vectors: Matrix
+    folder: Path
     #: [queries, dimension].
     queries: Matrix
     #: 0 to 99 for each vector, [vectors].
@@ -41,32 +40,37 @@ class Task:
     #: The K nearest of the selected vectors for each query, [queries, K], by per cent.
     truth: dict[int, Rows]
 
-    @classmethod
-    def of(cls, name: str, vectors: Matrix, queries: Matrix, *, inserts: int) -> "Task":
-        """The task with buckets drawn, inserts made and the right answers found by exact search."""
-        rng = np.random.default_rng(_SEED)
-        buckets = rng.integers(0, BUCKETS, len(vectors))
-        chosen = rng.choice(len(vectors), inserts, replace=False)
-        truth = {percent: _nearest(vectors, queries, np.flatnonzero(buckets < percent)) for percent in PERCENTS}
-        return cls(name, vectors, queries, buckets, perturbed(vectors[chosen], rng), truth)
+    @property
+    def vectors(self) -> Matrix:
+        """[vectors, dimension], mapped anew each time.
 
-    def write(self, folder: Path) -> None:
-        """Writes the task into a new folder."""
-        folder.mkdir(parents=True)
-        (folder / "name").write_text(self.name, encoding="utf-8")
-        for part in ("vectors", "queries", "buckets", "inserts"):
-            np.save(folder / f"{part}.npy", getattr(self, part))
-        for percent, rows in self.truth.items():
-            np.save(folder / f"truth-{percent}.npy", rows)
+        Nobody has to let go of them before the memory of an engine is looked at that lives in the same process.
+        """
+        mapped: Matrix = np.load(self.folder / "vectors.npy", mmap_mode="r")
+        return mapped
 
     @classmethod
     def read(cls, folder: Path) -> "Task":
-        """The task that was written into a folder; its vectors are mapped, not read."""
+        """The task that `write_task` wrote into a folder."""
         name = (folder / "name").read_text(encoding="utf-8")
         parts = {part: np.load(folder / f"{part}.npy") for part in ("queries", "buckets", "inserts")}
-        vectors: Matrix = np.load(folder / "vectors.npy", mmap_mode="r")
         truth = {percent: np.load(folder / f"truth-{percent}.npy") for percent in PERCENTS}
-        return cls(name, vectors, truth=truth, **parts)
+        return cls(name, folder, truth=truth, **parts)
+
+
+def write_task(folder: Path, name: str, vectors: Matrix, queries: Matrix, *, inserts: int) -> None:
+    """Draws buckets, makes vectors to insert, finds the right answers by exact search; writes a new folder."""
+    rng = np.random.default_rng(_SEED)
+    buckets = rng.integers(0, BUCKETS, len(vectors))
+    chosen = rng.choice(len(vectors), inserts, replace=False)
+    folder.mkdir(parents=True)
+    (folder / "name").write_text(name, encoding="utf-8")
+    np.save(folder / "vectors.npy", vectors)
+    np.save(folder / "queries.npy", queries)
+    np.save(folder / "buckets.npy", buckets)
+    np.save(folder / "inserts.npy", perturbed(vectors[chosen], rng))
+    for percent in PERCENTS:
+        np.save(folder / f"truth-{percent}.npy", _nearest(vectors, queries, np.flatnonzero(buckets < percent)))
 
 
 def perturbed(vectors: Matrix, rng: np.random.Generator) -> Matrix:

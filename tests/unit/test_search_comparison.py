@@ -11,7 +11,7 @@ from bench.search.measuring import EFFORTS, RECALL, smallest_effort
 from bench.search.plot_data import lines, p99_milliseconds, panel, queries_per_second
 from bench.search.results import Comparison, EngineResult, LoopResult, Machine, MergeCost
 from bench.search.tables import tables
-from bench.search.task import BUCKETS, PERCENTS, K, Task, enlarged, perturbed, recall
+from bench.search.task import BUCKETS, PERCENTS, K, Task, enlarged, perturbed, recall, write_task
 from bench.written_index import clustered_vectors
 
 QUIET = Machine(at=datetime(2026, 1, 1, tzinfo=UTC), load_average=0.1)
@@ -78,19 +78,19 @@ def test_recall_counts_what_is_right_in_any_order() -> None:
 
 def test_a_task_is_read_as_it_was_written(tmp_path: Path) -> None:
     vectors = clustered_vectors(2_000, 16, clusters=5, seed=1)
-    task = Task.of("clusters", vectors, clustered_vectors(20, 16, clusters=5, seed=2), inserts=30)
-    task.write(tmp_path / "task")
-    again = Task.read(tmp_path / "task")
-    assert again.name == "clusters"
-    np.testing.assert_array_equal(again.vectors, vectors)
-    np.testing.assert_array_equal(again.buckets, task.buckets)
-    assert again.inserts.shape == (30, 16)
+    queries = clustered_vectors(20, 16, clusters=5, seed=2)
+    write_task(tmp_path / "task", "clusters", vectors, queries, inserts=30)
+    task = Task.read(tmp_path / "task")
+    assert task.name == "clusters"
+    np.testing.assert_array_equal(task.vectors, vectors)
+    np.testing.assert_array_equal(task.queries, queries)
+    assert task.inserts.shape == (30, 16)
     for percent in PERCENTS:
         selected = task.buckets < percent
         assert selected.mean() == pytest.approx(percent / BUCKETS, rel=0.5)
         products = np.where(selected, task.queries @ vectors.T, -2.0)
         expected = np.argsort(-products, axis=1)[:, :K]
-        assert recall(expected.tolist(), again.truth[percent]) == 1.0
+        assert recall(expected.tolist(), task.truth[percent]) == 1.0
 
 
 def test_copies_are_near_their_originals_and_none_is_one() -> None:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -161,16 +160,14 @@ async def opensearch_server(task: Task, folder: Path) -> AsyncIterator[OpenSearc
     ports = [f"-Ehttp.port={port}", f"-Etransport.port={find_free_port()}"]
     classes = ["-cp", f"{home}/lib/*", "org.opensearch.bootstrap.OpenSearch"]
     command = [*_as_nobody(), "java", *_JAVA_OPTIONS, *paths, *homes, *classes, *ports]
-    log = Path(tempfile.gettempdir()) / f"sightwire-bench-opensearch-{os.getpid()}.log"
     async with (
-        server_process(command, is_ready=lambda: _answers(url), log=log, environment={}) as process_id,
+        server_process(command, is_ready=lambda: _answers(url), log=folder / "log", environment={}) as process_id,
         AsyncExitStack() as stack,
     ):
         connections = [await stack.enter_async_context(connected(url)) for _ in range(FLOOD_CLIENTS)]
         engine = OpenSearch(task, connections, process_id)
         await engine.build(task)
         yield engine
-    log.unlink()
 
 
 async def _answers(url: str) -> bool:

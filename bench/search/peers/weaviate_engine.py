@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -131,20 +129,20 @@ async def weaviate_server(task: Task, folder: Path) -> AsyncIterator[Weaviate]:
     }
     program = WEAVIATE.installed() / "weaviate-server"
     command = [str(program), "--host", "127.0.0.1", "--port", str(port), "--scheme", "http"]
-    log = Path(tempfile.gettempdir()) / f"sightwire-bench-weaviate-{os.getpid()}.log"
     options = [
         ("grpc.max_send_message_length", _LARGEST_MESSAGE),
         ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
     ]
     async with (
-        server_process(command, is_ready=lambda: _answers(url), log=log, environment=environment) as process_id,
+        server_process(
+            command, is_ready=lambda: _answers(url), log=folder / "log", environment=environment
+        ) as process_id,
         connected(url) as http,
         grpc.aio.insecure_channel(f"127.0.0.1:{grpc_port}", options=options) as channel,
     ):
         engine = Weaviate(task, http, channel, process_id)
         await engine.build(task)
         yield engine
-    log.unlink()
 
 
 async def _answers(url: str) -> bool:
