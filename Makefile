@@ -33,9 +33,9 @@ chaos: setup-dev ## kill every process at random while 1,000 pictures go in (the
 bench: setup-dev ## measure the platform against its own parts called in-process
 	@exec $(BIN)/python -m bench $(ARGS)
 
-bench-search: setup-dev ## compare the searcher with FAISS and a bare server, and hybrid search with its parts (fetches WordNet)
+bench-search: setup-dev ## compare the searcher with other search engines (fetched and built once), and hybrid search with its parts
 	@$(BIN)/python -m bench.search.comparison $(ARGS)
-	@$(BIN)/python -m bench.search.hybrid_quality $(ARGS)
+	@$(BIN)/python -m bench.search.hybrid_quality $(filter --quick,$(ARGS))
 
 lint: setup-dev ## check style, types, imports, generated files
 	@exec .ci/lint
