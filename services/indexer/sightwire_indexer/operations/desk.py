@@ -61,7 +61,9 @@ class OperationDesk:
     @property
     def running(self) -> OperationRecord | None:
         """The operation that runs, None if none does."""
-        return self._current.record if self._current is not None else None
+        if self._current is None or self._current.record.state.is_final:
+            return None
+        return self._current.record
 
     async def open(self) -> None:
         """Takes up what an indexer before this one left unfinished.
@@ -98,6 +100,9 @@ class OperationDesk:
             raise UnavailableError("the indexer is stopping; another one will own the collection in some seconds")
         if not self._is_owner():
             raise ConflictError(f"another indexer may own collection {self._record.name!r}; try again")
+        if self._current is not None and self._current.record.state.is_final:
+            # Its end is being stored, and may be known already.
+            await asyncio.shield(self._current.final)
         if (busy := self._busy_with()) is not None:
             raise ConflictError(f"{busy}; wait for its end or cancel it")
         self._is_beginning = True

@@ -1,6 +1,5 @@
 """Operations in the `operations` bucket, by compare-and-set, and the event that tells of each change."""
 
-from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,7 +9,7 @@ from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 
 from sightwire.bus.connection import Bus
 from sightwire.bus.headers import event_headers
-from sightwire.bus.watching import watch_bucket
+from sightwire.bus.watching import read_bucket
 from sightwire.contracts import subjects
 from sightwire.contracts.operations import OperationRecord, OperationState
 from sightwire.contracts.streams import OPERATIONS
@@ -32,17 +31,17 @@ class OperationStore:
         self._bus = bus
 
     async def unfinished(self, collection: str) -> list[StoredOperation]:
-        """Operations of a collection's name that have not ended, of all its incarnations, oldest first."""
-        found: list[StoredOperation] = []
-        async with aclosing(watch_bucket(self._bus, OPERATIONS, subjects.operation_key(collection, "*"))) as changes:
-            async for change in changes:
-                if change is None:
-                    break
-                if change.value is not None:
-                    record = OperationRecord.model_validate_json(change.value)
-                    if not record.state.is_final:
-                        found.append(StoredOperation(record, change.revision))
-        return sorted(found, key=lambda stored: stored.record.created_at)
+        """Operations of a collection's name that have not ended, of all its incarnations, oldest first.
+
+        Raises:
+            UnavailableError: the bus does not answer.
+        """
+        found = [
+            StoredOperation(OperationRecord.model_validate_json(change.value or b""), change.revision)
+            for change in await read_bucket(self._bus, OPERATIONS, subjects.operation_key(collection, "*"))
+        ]
+        running = [stored for stored in found if not stored.record.state.is_final]
+        return sorted(running, key=lambda stored: stored.record.created_at)
 
     async def get(self, collection: str, operation: str) -> OperationRecord:
         """An operation.
@@ -64,23 +63,12 @@ class OperationStore:
         """Stores a record in the place of the revision `after`, 0 for a new one, and tells of it. May be repeated.
 
         Raises:
-            ConflictError: another process wrote it: it owns the collection now.
+            ConflictError: another process goes on with it: it owns the collection now.
             UnavailableError: the bus did not confirm it, or not the event.
         """
         data = record.model_dump_json().encode()
-        key = subjects.operation_key(record.collection, record.id)
         try:
-            bucket = await self._bus.bucket(OPERATIONS)
-            try:
-                revision = await bucket.update(key, data, last=after)
-            except KeyWrongLastSequenceError:
-                entry = await bucket.get(key)
-                # An earlier attempt of ours may have been stored without us hearing of it.
-                if entry.value != data or entry.revision is None:
-                    raise ConflictError(
-                        f"another indexer changed operation {record.id} of {record.collection!r}"
-                    ) from None
-                revision = entry.revision
+            revision = await self._put(record, data, after)
         except (NatsError, JetStreamError, TimeoutError) as error:
             raise UnavailableError(f"the bus did not take operation {record.id}: {error!r}") from error
         await self._bus.publish(
@@ -89,6 +77,22 @@ class OperationStore:
             event_headers(event_type="sightwire.index.build", source="indexer", subject=record.collection),
         )
         return StoredOperation(record, revision)
+
+    async def _put(self, record: OperationRecord, data: bytes, after: int) -> int:
+        bucket = await self._bus.bucket(OPERATIONS)
+        key = subjects.operation_key(record.collection, record.id)
+        try:
+            return await bucket.update(key, data, last=after)
+        except KeyWrongLastSequenceError:
+            entry = await bucket.get(key)
+            if entry.value == data and entry.revision is not None:
+                return entry.revision
+            stored = OperationRecord.model_validate_json(entry.value or b"")
+            # Whoever takes an operation over counts another attempt. Fewer are a write of our own, of which we did not
+            # hear that it was stored.
+            if stored.attempts > record.attempts or stored.state.is_final:
+                raise ConflictError(f"another indexer changed operation {record.id} of {record.collection!r}") from None
+            return await bucket.update(key, data, last=entry.revision)
 
     async def end_orphans(self, collection: str, *, living_uid: str | None) -> None:
         """Ends the unfinished operations of incarnations of a collection that were deleted.

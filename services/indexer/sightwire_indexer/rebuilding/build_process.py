@@ -49,9 +49,10 @@ async def build_segment(task: MergeTask, *, memory_bytes: int) -> None:
         await asyncio.wait({watching, running}, return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
             raise TooLargeError(
-                f"building a segment of {task.rows} items took {watching.result() // _MEBIBYTE} MiB of memory, and "
-                f"{memory_bytes // _MEBIBYTE} MiB are allowed; allow more (SIGHTWIRE_INDEXER_REBUILD_MEMORY_BYTES), or "
-                "make segments smaller (SIGHTWIRE_INDEXER_MAX_SEGMENT_ROWS)"
+                f"building a segment of {task.rows} items took {watching.result() / _MEBIBYTE:.1f} MiB of memory, and "
+                f"{memory_bytes / _MEBIBYTE:.1f} MiB are allowed; allow more "
+                "(SIGHTWIRE_INDEXER_REBUILD_MEMORY_BYTES), or make segments smaller "
+                "(SIGHTWIRE_INDEXER_MAX_SEGMENT_ROWS)"
             )
         output, errors = running.result()
     finally:

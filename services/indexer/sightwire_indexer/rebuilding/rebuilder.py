@@ -82,7 +82,9 @@ class Rebuilder:
     async def _plan(self, operation: Operation) -> RebuildPlan:
         """The plan of the first attempt. Segments that the generation's record names are not removed."""
         if operation.record.memory:
-            return RebuildPlan.model_validate(operation.record.memory)
+            plan = RebuildPlan.model_validate(operation.record.memory)
+            if await self._writer.generation(plan.generation) is not None:
+                return plan
         async with self._writing:
             manifest = self._writer.manifest
             name = await self._writer.next_generation_name()
