@@ -92,6 +92,31 @@ async def list_dead_letters(bus: Bus, *, after: int = 0, limit: int = 100) -> li
     return letters
 
 
+@dataclass(frozen=True, slots=True)
+class DeadLetterCount:
+    """How many dead letters there are of a collection, and when the oldest was buried (None if none is)."""
+
+    letters: int
+    oldest: datetime | None
+
+
+async def count_dead_letters(bus: Bus, collection: str) -> DeadLetterCount:
+    """Counts the dead letters of one collection."""
+    info = await bus.jetstream.stream_info(DEAD_LETTERS.name, subjects_filter=subjects.DEAD_LETTERS_ALL)
+    letters = {
+        subject: count
+        for subject, count in (info.state.subjects or {}).items()
+        if subjects.is_dead_letter_of(subject, collection)
+    }
+    oldest: list[datetime] = []
+    for subject in letters:
+        message = await bus.jetstream.get_msg(DEAD_LETTERS.name, seq=1, next=True, subject=subject, direct=True)
+        buried_at = (message.headers or {}).get(TIME)
+        if buried_at is not None:
+            oldest.append(datetime.fromisoformat(buried_at))
+    return DeadLetterCount(sum(letters.values()), min(oldest, default=None))
+
+
 async def get_dead_letter(bus: Bus, sequence: int) -> DeadLetter:
     """One dead letter.
 

@@ -72,3 +72,9 @@ def item_status_key(collection: str, item_id: str) -> str:
 def key_value(bucket: str, key: str) -> str:
     """Subject on which a put to `key` of a key-value bucket travels; a plain subscription to it sees each put."""
     return f"$KV.{bucket}.{key}"
+
+
+def is_dead_letter_of(subject: str, collection: str) -> bool:
+    """Whether a dead letter's subject is that of a message of a collection: their collection is the second token."""
+    tokens = subject.split(".")
+    return len(tokens) > 2 and tokens[0] == "dlq" and tokens[2] == collection
