@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sightwire.cli.operation_output import damage_of
 from sightwire.cli.operation_running import wait_for
 from sightwire.cli.options import ApiKey, AsJson, DataDir, Url
 from sightwire.cli.output import print_json, print_table
@@ -68,7 +69,7 @@ def scan_finding(ended: OperationRecord) -> Finding:
             detail=f"{ended.state.value}: {ended.error or 'no reason was given'}",
             advice="look at the indexer's log, then scan again",
         )
-    damage = [str(problem) for problem in ended.result.get("damaged", ())]
+    damage = damage_of(ended)
     if damage:
         return Finding(
             check="checksum scan",

@@ -9,6 +9,8 @@ from sightwire.cli.output import bytes_text, print_table, time_text
 from sightwire.contracts.operations import OperationRecord, Progress
 from sightwire.contracts.validation import ValidationReport
 
+#: Of results: a key in the blob store, and what is told in sentences.
+_NOT_SHOWN: Final = frozenset({"report", "damaged"})
 _TO_START_OF_EMPTY_LINE: Final = "\r\x1b[2K"
 
 
@@ -53,12 +55,22 @@ def operation_members(record: OperationRecord) -> dict[str, Any]:
     """What became of an operation, as members to print."""
     seconds = (record.finished_at - record.created_at).total_seconds() if record.finished_at is not None else None
     return {
+        "collection": record.collection,
         "operation": record.id,
         "kind": record.command.kind,
         "state": record.state.value,
         "took": f"{seconds:.1f} s" if seconds is not None else None,
-        **{name: value for name, value in record.result.items() if name != "report"},
+        **{name: _short(value) for name, value in record.result.items() if name not in _NOT_SHOWN},
     }
+
+
+def damage_of(record: OperationRecord) -> list[str]:
+    """What a checksum scan found damaged, a sentence for each segment."""
+    return [
+        f"segment {found['segment']} ({found['items']:,} items, in {', '.join(found['generations'])}): "
+        f"{'; '.join(found['damage'])}"
+        for found in record.result.get("damaged", ())
+    ]
 
 
 def operation_rows(records: Iterable[OperationRecord]) -> list[tuple[Any, ...]]:
@@ -87,3 +99,8 @@ def print_report(report: ValidationReport) -> None:
     failures = [(gate.gate, failure) for gate in report.gates if not gate.passed for failure in gate.failures]
     if failures:
         print_table(("failed in", "what and how"), failures)
+
+
+def _short(value: Any) -> Any:
+    """Lists may have thousands of entries: their number tells enough."""
+    return f"{len(value):,}" if isinstance(value, list) else value

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from sightwire.cli.operation_output import ProgressLine, operation_members, print_report
+from sightwire.cli.operation_output import ProgressLine, damage_of, operation_members, print_report
 from sightwire.cli.output import fail, notices, print_json, print_members
 from sightwire.client import ApiError, Sightwire
 from sightwire.contracts.operations import OperationRecord, OperationState
@@ -18,7 +18,10 @@ _SHOWN_WHEN_PASSED = frozenset({"validate"})
 
 
 def carry_through(sightwire: Sightwire, begun: OperationRecord, *, no_wait: bool, as_json: bool) -> None:
-    """Waits for an operation, with its progress, and prints what came of it. Exits with 1 unless it succeeded."""
+    """Waits for an operation, with its progress, and prints what came of it.
+
+    Exits with 1 unless it succeeded, and when a scan found damage.
+    """
     if no_wait:
         _print_begun(begun, as_json=as_json)
         return
@@ -28,7 +31,7 @@ def carry_through(sightwire: Sightwire, begun: OperationRecord, *, no_wait: bool
         print_json({**ended.model_dump(mode="json"), "report": report})
     else:
         _print_ended(ended, report)
-    if ended.state is not OperationState.SUCCEEDED:
+    if ended.state is not OperationState.SUCCEEDED or damage_of(ended):
         raise typer.Exit(1)
 
 
@@ -90,5 +93,7 @@ def _print_ended(ended: OperationRecord, report: ValidationReport | None) -> Non
     is_good = ended.state is OperationState.SUCCEEDED
     if report is not None and (not is_good or ended.command.kind in _SHOWN_WHEN_PASSED):
         print_report(report)
+    for damage in damage_of(ended):
+        fail(damage)
     if not is_good:
         fail(f"{ended.command.kind} {ended.state.value}: {ended.error or 'no reason was given'}")
