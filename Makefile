@@ -16,7 +16,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 # The steps of the set-up share one virtual environment.
 .NOTPARALLEL:
-.PHONY: help up test chaos bench bench-search lint format proto contracts lock setup setup-dev clean
+.PHONY: help up test chaos bench bench-search lint check-alerts format proto contracts lock setup setup-dev clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ bench-search: setup-dev ## compare the searcher with other search engines (fetch
 
 lint: setup-dev ## check style, types, imports, generated files
 	@exec .ci/lint
+
+check-alerts: setup-dev ## check Prometheus' alert rules and run their tests (fetches promtool by apt)
+	@exec $(BIN)/python -m tests.plugin.promtool
 
 format: setup-dev ## rewrite the Python files in the project's style
 	@$(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format .
