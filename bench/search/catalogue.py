@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.search.engine import Engine
-from bench.search.peers.installing import WEAVIATE_VERSION
+from bench.search.peers.installing import OPENSEARCH, PACKAGES, WEAVIATE, WEAVIATE_VERSION, Installable
 from bench.search.peers.opensearch_home import VERSION as OPENSEARCH_VERSION
 from bench.search.results import Kind
 from bench.search.task import Task
@@ -29,9 +29,14 @@ class EngineEntry:
     #: The Python package whose version is the engine's, or the version.
     package: str | None = None
     version: str = ""
-    #: Whether its packages are those of `requirements/bench-peers.in`, not of the project.
-    is_peer: bool = True
+    #: What is installed for it beforehand; nothing for what the project has itself.
+    needs: tuple[Installable, ...] = ()
     knows_filters: bool = True
+
+    @property
+    def is_peer(self) -> bool:
+        """Whether it runs in the virtual environment of `requirements/bench-peers.in`."""
+        return PACKAGES in self.needs
 
     def title(self) -> str:
         """Label and version, where the engine's packages are installed."""
@@ -53,22 +58,25 @@ _OWN: Final = (
         "limit",
         "bench.search.faiss_engines:raw_faiss",
         package="faiss-cpu",
-        is_peer=False,
     ),
     EngineEntry(
         "bare-grpc",
         "FAISS behind bare gRPC",
         "limit",
         "bench.search.faiss_engines:bare_grpc",
-        is_peer=False,
         knows_filters=False,
     ),
-    EngineEntry("sightwire", "Sightwire", "server", "bench.search.sightwire_engine:sightwire_searcher", is_peer=False),
+    EngineEntry("sightwire", "Sightwire", "server", "bench.search.sightwire_engine:sightwire_searcher"),
 )
 _PEERS: Final = "bench.search.peers"
 _OTHERS: Final = (
     EngineEntry(
-        "weaviate", "Weaviate", "server", f"{_PEERS}.weaviate_engine:weaviate_server", version=WEAVIATE_VERSION
+        "weaviate",
+        "Weaviate",
+        "server",
+        f"{_PEERS}.weaviate_engine:weaviate_server",
+        version=WEAVIATE_VERSION,
+        needs=(PACKAGES, WEAVIATE),
     ),
     EngineEntry(
         "opensearch",
@@ -76,12 +84,27 @@ _OTHERS: Final = (
         "server",
         f"{_PEERS}.opensearch_engine:opensearch_server",
         version=OPENSEARCH_VERSION,
+        needs=(PACKAGES, OPENSEARCH),
     ),
     EngineEntry(
-        "qdrant-edge", "Qdrant Edge", "library", f"{_PEERS}.qdrant_engine:qdrant_edge", package="qdrant-edge-py"
+        "qdrant-edge",
+        "Qdrant Edge",
+        "library",
+        f"{_PEERS}.qdrant_engine:qdrant_edge",
+        package="qdrant-edge-py",
+        needs=(PACKAGES,),
     ),
-    EngineEntry("chroma", "Chroma", "library", f"{_PEERS}.chroma_engine:chroma", package="chromadb"),
-    EngineEntry("lancedb", "LanceDB", "library", f"{_PEERS}.lancedb_engine:lancedb_table", package="lancedb"),
-    EngineEntry("milvus-lite", "Milvus Lite", "library", f"{_PEERS}.milvus_engine:milvus_lite", package="milvus-lite"),
+    EngineEntry("chroma", "Chroma", "library", f"{_PEERS}.chroma_engine:chroma", package="chromadb", needs=(PACKAGES,)),
+    EngineEntry(
+        "lancedb", "LanceDB", "library", f"{_PEERS}.lancedb_engine:lancedb_table", package="lancedb", needs=(PACKAGES,)
+    ),
+    EngineEntry(
+        "milvus-lite",
+        "Milvus Lite",
+        "library",
+        f"{_PEERS}.milvus_engine:milvus_lite",
+        package="milvus-lite",
+        needs=(PACKAGES,),
+    ),
 )
 ENGINES: Final = {entry.name: entry for entry in (*_OWN, *_OTHERS)}

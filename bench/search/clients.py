@@ -14,7 +14,8 @@ Call = Callable[[int], Sequence[int]]
 #: The same, of a server.
 Ask = Callable[[int], Awaitable[Sequence[int]]]
 
-#: Of a loop's time, at its start, in which what was asked is not counted.
+#: Of a loop's time, at its start, in which what was asked is not counted. Each client has at least one query counted,
+#: however slow the engine is.
 _WARM_UP: Final = 0.1
 #: Clients that ask when only the answers matter.
 _FOR_ANSWERS: Final = 8
@@ -37,8 +38,8 @@ class ThreadClients:
         counted_from, ends = started + _WARM_UP * seconds, started + seconds
 
         def client() -> list[float]:
-            durations = []
-            while (sent := time.perf_counter()) < ends:
+            durations: list[float] = []
+            while (sent := time.perf_counter()) < ends or not durations:
                 self._call(next(numbers) % queries)
                 if sent >= counted_from:
                     durations.append(time.perf_counter() - sent)
@@ -73,15 +74,17 @@ class CoroutineClients:
         numbers = count()
         started = time.perf_counter()
         counted_from, ends = started + _WARM_UP * seconds, started + seconds
-        durations: list[float] = []
 
-        async def client() -> None:
-            while (sent := time.perf_counter()) < ends:
+        async def client() -> list[float]:
+            durations: list[float] = []
+            while (sent := time.perf_counter()) < ends or not durations:
                 await self._ask(next(numbers) % queries)
                 if sent >= counted_from:
                     durations.append(time.perf_counter() - sent)
+            return durations
 
-        await asyncio.gather(*(client() for _ in range(clients)))
+        of_each = await asyncio.gather(*(client() for _ in range(clients)))
+        durations = [duration for durations in of_each for duration in durations]
         return Rate(clients, durations, time.perf_counter() - counted_from)
 
     async def flood(self, *, queries: int, seconds: float) -> float:

@@ -135,6 +135,8 @@ def _measured(entry: EngineEntry, folder: Path, vectors: int, dimension: int, *,
 
 def _measure_in_its_process(entry: EngineEntry, task: Path, result: Path, vectors: int, *, quick: bool) -> None:
     """Raises NotAvailableError when the engine cannot be had, fails, or takes too long."""
+    for each in entry.needs:
+        each.installed()
     python = PACKAGES.installed() / "bin/python" if entry.is_peer else Path(sys.executable)
     options = ["--quick"] if quick else []
     command = [str(python), "-m", "bench.search.measuring", entry.name, str(task), str(result), *options]

@@ -1,12 +1,15 @@
 """The comparison of search engines: how efforts are found, what tables and plots make of results."""
 
+import asyncio
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bench.search.clients import CoroutineClients, ThreadClients
 from bench.search.measuring import EFFORTS, RECALL, smallest_effort
 from bench.search.plot_data import lines, p99_milliseconds, panel, queries_per_second
 from bench.search.results import Comparison, EngineResult, LoopResult, Machine, MergeCost
@@ -187,3 +190,20 @@ def test_lines_need_two_sizes_and_ascend() -> None:
     (line,) = lines(shown, lambda each: each.build_seconds)
     assert line.engine == "faiss"
     assert line.points == [(10, 1.0), (100, 2.0)]
+
+
+async def test_threads_and_coroutines_measure_alike_and_count_slow_answers() -> None:
+    def call(number: int) -> list[int]:
+        time.sleep(0.02)
+        return [number]
+
+    async def ask(number: int) -> list[int]:
+        await asyncio.sleep(0.02)
+        return [number]
+
+    for clients in (ThreadClients(call), CoroutineClients(ask)):
+        assert await clients.answers(5) == [[0], [1], [2], [3], [4]]
+        rate = await clients.loop(4, queries=3, seconds=0.001)
+        assert rate.clients == 4
+        assert rate.latency.p50 >= 0.02
+        assert 0 < rate.queries_per_second < 4 / 0.02

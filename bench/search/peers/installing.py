@@ -3,6 +3,7 @@
 Their Python packages have a virtual environment of their own, as they would not agree with those of the project.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -51,7 +52,7 @@ class Installable:
 
 def _install_packages(path: Path) -> None:
     # Beside the path, so that an installation that was cut off is not taken for a whole one.
-    made = path.with_suffix(".new")
+    made = path.with_name(f"{path.name}.new")
     shutil.rmtree(made, ignore_errors=True)
     uv = [str(Path(sys.executable).with_name("uv")), "--quiet"]
     subprocess.run([*uv, "venv", "--python", sys.executable, made], check=True)
@@ -61,13 +62,15 @@ def _install_packages(path: Path) -> None:
 
 
 def _install_weaviate(path: Path) -> None:
-    made = path.with_suffix(".new")
+    made = path.with_name(f"{path.name}.new")
     environment = {**os.environ, "GOBIN": str(made)}
-    subprocess.run(["nice", "go", "install", "-ldflags", "-s -w", _WEAVIATE_MODULE], check=True, env=environment)
+    subprocess.run(["go", "install", "-ldflags", "-s -w", _WEAVIATE_MODULE], check=True, env=environment)
     made.rename(path)
 
 
-PACKAGES: Final = Installable("python", _install_packages)
+#: Another list of packages is another environment.
+_DIGEST: Final = hashlib.sha256(_REQUIREMENTS.read_bytes()).hexdigest()[:8]
+PACKAGES: Final = Installable(f"python-{_DIGEST}", _install_packages)
 WEAVIATE: Final = Installable(f"weaviate-{WEAVIATE_VERSION}", _install_weaviate)
 OPENSEARCH: Final = Installable(f"opensearch-{opensearch_home.VERSION}", opensearch_home.install_opensearch)
 
