@@ -1,7 +1,7 @@
 """The data directory of a platform: who uses it now, and where its processes are.
 
-Layout: `nats/` (streams and credentials), `blobs/` (pictures and indexes), `cache/`, `logs/`, and `run/` with
-`platform.json`, which exists while the platform runs.
+Layout: `nats/` (streams and credentials), `blobs/` (pictures and indexes), `backups/` (of indexes), `cache/`, `logs/`,
+and `run/` with `platform.json`, which exists while the platform runs.
 """
 
 import fcntl
@@ -58,6 +58,10 @@ class DataDirectory:
     @property
     def blobs(self) -> Path:
         return self.path / "blobs"
+
+    @property
+    def backups(self) -> Path:
+        return self.path / "backups"
 
     @property
     def cache(self) -> Path:

@@ -93,6 +93,7 @@ def plan_local_platform(
         "indexer": {
             "SIGHTWIRE_OPS_PORT": str(ports.indexer_operations),
             "SIGHTWIRE_INDEXER_WORK_DIR": str(data.cache / "indexer"),
+            "SIGHTWIRE_INDEXER_BACKUPS_URL": environment.get("SIGHTWIRE_INDEXER_BACKUPS_URL", str(data.backups)),
         },
         "searcher": {
             "SIGHTWIRE_OPS_PORT": str(ports.searcher_operations),

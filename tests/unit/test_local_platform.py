@@ -83,6 +83,15 @@ def test_plan_wins_over_the_environment_but_keeps_the_users_settings(tmp_path: P
     assert environment["SIGHTWIRE_LOG_LEVEL"] == "DEBUG"
 
 
+@pytest.mark.parametrize(
+    ("setting", "folder"), [("SIGHTWIRE_BLOBS_URL", "blobs"), ("SIGHTWIRE_INDEXER_BACKUPS_URL", "backups")]
+)
+def test_stores_are_in_the_data_directory_unless_the_user_says_where(tmp_path: Path, setting: str, folder: str) -> None:
+    assert environment_of(plan(tmp_path), "indexer")[setting] == str(tmp_path / folder)
+    elsewhere = {setting: "s3://bucket/prefix"}
+    assert environment_of(plan(tmp_path, **elsewhere), "indexer")[setting] == "s3://bucket/prefix"
+
+
 INFO = PlatformInfo(
     version="1",
     supervisor_pid=1,

@@ -71,6 +71,7 @@ class CollectionDesks:
         activation = Activation(indexer, writer, gatekeeper, writing=writing)
         switches = Switches(writer, activation)
         rebuilder = Rebuilder(record, writer, activation, options.rebuilds, writing=writing, safe_version=safe_version)
+        self._backup_taking = BackupTaking(record, writer, blobs, backups, writing=writing)
         self.operations = OperationDesk(
             record,
             OperationStore(bus),
@@ -79,7 +80,7 @@ class CollectionDesks:
                 "validate": switches.validate,
                 "switch": switches.switch,
                 "rollback": switches.rollback,
-                "backup": BackupTaking(record, writer, blobs, backups, writing=writing).carry_out,
+                "backup": self._backup_taking.carry_out,
                 "restore": Restoring(record, writer, blobs, backups, bus, activation, writing=writing).carry_out,
                 "scan": Scanner(record, writer, blobs).carry_out,
             },
@@ -106,4 +107,9 @@ class CollectionDesks:
         Raises:
             ConflictError: another indexer owns the collection.
         """
-        await run_with_company(self.operations.run(stopping), self._schedules.run(), self._responder.run())
+        await run_with_company(
+            self.operations.run(stopping),
+            self._schedules.run(),
+            self._responder.run(),
+            self._backup_taking.observe(),
+        )

@@ -109,6 +109,12 @@ class FakeSearcher:
         announcement = SearcherAnnouncement(searcher=self.name, address=self._address, manifests=self._manifests)
         await announce_searcher(self.bus, announcement)
 
+    async def forget(self) -> None:
+        """Drops everything, as one that starts on another platform."""
+        self.ready.clear()
+        self._manifests.clear()
+        await self.announce()
+
     async def load(self) -> None:
         """Loads the newest manifests that it heard of, and goes on loading."""
         self.loading = True
@@ -203,6 +209,7 @@ class IndexerProcess:
             "SIGHTWIRE_NATS_PASSWORD": self.settings.nats_password.get_secret_value(),
             "SIGHTWIRE_BLOBS_URL": self.settings.blobs_url,
             "SIGHTWIRE_INDEXER_WORK_DIR": str(self.settings.indexer_work_dir),
+            "SIGHTWIRE_INDEXER_BACKUPS_URL": self.settings.indexer_backups_url,
             "SIGHTWIRE_OPS_PORT": str(self._port),
             "SIGHTWIRE_LOG_LEVEL": "WARNING",
             **self.environment,

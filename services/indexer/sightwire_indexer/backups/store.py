@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
+from obstore.exceptions import BaseError
+
 from sightwire.blobs import open_blob_store
 from sightwire.blobs.store import BlobStore
-from sightwire.errors import CorruptDataError, NotFoundError
+from sightwire.errors import ConfigurationError, CorruptDataError, NotFoundError
 from sightwire_indexer.backups.encoding import Cipher
 from sightwire_indexer.backups.files import BackupFiles
 from sightwire_indexer.backups.layout import MANIFEST_FILE, ROOT, BackupLayout
@@ -115,9 +117,15 @@ def open_backup_store(options: BackupOptions) -> BackupStore:
     """Opens the backup store; what a process before this one left in the spool is removed.
 
     Raises:
-        ConfigurationError: a recipient or the identity file cannot be used.
+        ConfigurationError: its folder, a recipient or the identity file cannot be used.
     """
     shutil.rmtree(options.spool, ignore_errors=True)
     cipher = Cipher(options.recipients, options.identity_file)
-    blobs = open_blob_store(options.url)
+    try:
+        blobs = open_blob_store(options.url)
+    except (OSError, BaseError, ValueError) as error:
+        raise ConfigurationError(
+            f"the backup store {options.url!r} cannot be used: {error}; set SIGHTWIRE_INDEXER_BACKUPS_URL to a folder "
+            "that the indexer may write to, or to s3://bucket/prefix"
+        ) from error
     return BackupStore(blobs, cipher, spool=options.spool, compression_level=options.compression_level)

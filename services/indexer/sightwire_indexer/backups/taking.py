@@ -65,9 +65,17 @@ class BackupTaking:
         self._layout = BackupLayout(record.name, record.uid)
 
     async def observe(self) -> None:
-        """Sets the metrics by what the backup store holds, as after a start."""
-        if newest := (await self._store.catalogue(self._layout)).backups[-1:]:
-            _observe(newest[0])
+        """Sets the metrics by what the backup store holds, as after a start; without it they stay unset."""
+        try:
+            backups = (await self._store.catalogue(self._layout)).backups
+        except UnavailableError as error:
+            logger.warning(
+                "how old the newest backup is, is not known",
+                extra={"collection": self._record.name, "error": error.detail},
+            )
+            return
+        if backups:
+            _observe(backups[-1])
 
     async def carry_out(self, operation: Operation) -> dict[str, Any]:
         """Makes a backup; its result has `backup`, `bytes`, `stored_bytes`, `added_bytes` and `pruned`.
