@@ -18,6 +18,8 @@ from sightwire.bus.broker import make_broker
 from sightwire.contracts.collections import CollectionSpec
 from sightwire.contracts.events import IndexFailed, IndexReady, IngestEvent, ItemStatus
 from sightwire.contracts.filters import Filter
+from sightwire.contracts.operations import OperationRecord
+from sightwire.contracts.schedules import SchedulePaused
 from sightwire.settings import SharedSettings
 
 _HERE: Final = Path(__file__).parent
@@ -33,6 +35,8 @@ _SCHEMAS: Final[Mapping[str, type[BaseModel]]] = {
     "item-status": ItemStatus,
     "index-ready": IndexReady,
     "index-failed": IndexFailed,
+    "index-build": OperationRecord,
+    "index-schedule": SchedulePaused,
     "collection-spec": CollectionSpec,
     "filter": Filter,
 }
@@ -104,6 +108,8 @@ def _settings_of(title: str, settings: type[SharedSettings], *, known: frozenset
 def _default_of(field: FieldInfo) -> str:
     if field.default_factory is not None:
         return "see right"
+    if isinstance(field.default, BaseModel):
+        return f"`{field.default.model_dump_json()}`"
     return "–" if field.default in (None, "") else f"`{field.default}`"
 
 

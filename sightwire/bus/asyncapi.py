@@ -19,6 +19,9 @@ _ADDRESSES: Final = {
     subjects.EMBEDDED_ALL: subjects.embedded("{collection}", "{space}"),
     subjects.index_ready("*"): subjects.index_ready("{collection}"),
     subjects.index_failed("*"): subjects.index_failed("{collection}"),
+    subjects.index_build("*"): subjects.index_build("{collection}"),
+    subjects.index_schedule("*"): subjects.index_schedule("{collection}"),
+    subjects.control_index("*"): subjects.control_index("{collection}"),
 }
 _PARAMETERS: Final = {
     "collection": {"description": "Name of the collection"},

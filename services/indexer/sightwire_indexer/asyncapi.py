@@ -4,7 +4,10 @@ from faststream.nats import JStream, NatsBroker
 
 from sightwire.bus.asyncapi import asyncapi_document
 from sightwire.contracts import subjects
+from sightwire.contracts.control import IndexersRequest, IndexRequest
 from sightwire.contracts.events import IndexFailed, IndexReady
+from sightwire.contracts.operations import OperationRecord
+from sightwire.contracts.schedules import SchedulePaused
 from sightwire.contracts.streams import EMBEDDED
 
 
@@ -33,6 +36,29 @@ def describe() -> bytes:
         title="index-failed",
         description="A collection was stopped rather than skip or corrupt items.",
     )
+    broker.publisher(
+        subjects.index_build("*"),
+        schema=OperationRecord,
+        title="index-build",
+        description="An operation on an index began, came on, or ended.",
+    )
+    broker.publisher(
+        subjects.index_schedule("*"),
+        schema=SchedulePaused,
+        title="index-schedule",
+        description="A schedule failed too often and was paused.",
+    )
+    broker.subscriber(
+        subjects.control_index("*"),
+        title="control-index",
+        description="Asks the indexer that owns a collection, which answers with a ControlReply on the reply subject. "
+        "Without one the request is carried out as well.",
+    )(_index_request)
+    broker.subscriber(
+        subjects.CONTROL_INDEXERS,
+        title="control-indexers",
+        description="Asks any one indexer, which answers with a ControlReply on the reply subject.",
+    )(_indexers_request)
     return asyncapi_document(
         broker, title="Sightwire indexer", description="Turns embedded items into the segments that searchers load."
     )
@@ -40,3 +66,11 @@ def describe() -> bytes:
 
 async def _embedded(batch: bytes) -> None:
     """Stands for the message's payload in the document."""
+
+
+async def _index_request(request: IndexRequest) -> None:
+    """Stands for the request in the document."""
+
+
+async def _indexers_request(request: IndexersRequest) -> None:
+    """Stands for the request in the document."""
