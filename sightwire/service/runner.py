@@ -1,10 +1,11 @@
-"""Runs a service's main coroutine: logs, tracing, operations endpoints, signals, draining."""
+"""Runs a service's main coroutine: logs, tracing, operations endpoints, signals, draining, settings read again."""
 
 import asyncio
 import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -12,9 +13,10 @@ import uvloop
 
 from sightwire.errors import ConfigurationError
 from sightwire.service.health import Health
-from sightwire.service.operations import Page, operations_pages, serve_operations
+from sightwire.service.operations import Page, operations_pages, reload_action, serve_operations
+from sightwire.service.reloading import Configuration
 from sightwire.settings import SharedSettings, load_settings
-from sightwire.telemetry.logs import configure_logs
+from sightwire.telemetry.logs import configure_logs, set_log_level
 from sightwire.telemetry.tracing import configure_tracing
 
 logger = logging.getLogger(__name__)
@@ -33,6 +35,11 @@ class ServiceContext(Generic[SettingsType]):
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     #: More pages for the operations endpoint, such as the AsyncAPI document; add before the first await.
     pages: dict[str, Page] = field(default_factory=dict)
+    #: The settings in force, of which some may change; add listeners before the first await.
+    configuration: Configuration[SettingsType] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.configuration = Configuration(self.settings)
 
 
 ServiceMain = Callable[[ServiceContext[SettingsType]], Awaitable[None]]
@@ -42,6 +49,8 @@ def run_service(
     name: str, settings_class: type[SettingsType], main: ServiceMain[SettingsType], *, with_operations: bool = True
 ) -> None:
     """Runs a service until SIGTERM or SIGINT, then exits: 0 after a drain, 78 for bad settings, 1 for a failure.
+
+    SIGHUP makes it read its settings again.
 
     Args:
         name: the service, such as `embedder`.
@@ -68,13 +77,22 @@ async def _run(settings: SettingsType, main: ServiceMain[SettingsType], *, with_
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, context, number)
+    context.configuration.add_listener(lambda fresh: set_log_level(fresh.log_level))
+    reloads: set[asyncio.Task[None]] = set()
+    loop.add_signal_handler(signal.SIGHUP, _start_reload, context, reloads)
     operations: asyncio.Task[None] | None = None
     operations_stopping = asyncio.Event()
     if with_operations:
         pages = operations_pages(context.health)
         context.pages = pages
         operations = asyncio.create_task(
-            serve_operations(pages, host=settings.host, port=settings.ops_port, stopping=operations_stopping)
+            serve_operations(
+                pages,
+                {"/-/reload": reload_action(context.configuration)},
+                host=settings.host,
+                port=settings.ops_port,
+                stopping=operations_stopping,
+            )
         )
     logger.info("starting", extra={"host": settings.host, "operations_port": settings.ops_port})
     try:
@@ -91,3 +109,14 @@ def _stop(context: ServiceContext[SettingsType], number: signal.Signals) -> None
     logger.info("stopping", extra={"signal": number.name})
     context.health.start_draining()
     context.stopping.set()
+
+
+def _start_reload(context: ServiceContext[SettingsType], reloads: "set[asyncio.Task[None]]") -> None:
+    async def reload() -> None:
+        # The configuration has logged what is wrong.
+        with suppress(ConfigurationError):
+            await context.configuration.reload()
+
+    task = asyncio.create_task(reload(), name="reload")
+    reloads.add(task)
+    task.add_done_callback(reloads.discard)

@@ -45,6 +45,12 @@ def configure_logs(settings: SharedSettings, *, service: str) -> None:
     else:
         handler.setFormatter(logging.Formatter(_TEXT_FORMAT))
     handler.addFilter(_TraceFilter())
-    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
+    logging.basicConfig(handlers=[handler], force=True)
+    set_log_level(settings.log_level)
     for name, level in _NOISY_LOGGERS.items():
         logging.getLogger(name).setLevel(level)
+
+
+def set_log_level(level: str) -> None:
+    """Logs what is at least as grave as `level` from now on."""
+    logging.getLogger().setLevel(level)
