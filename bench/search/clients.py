@@ -27,9 +27,9 @@ class ThreadClients:
     def __init__(self, call: Call) -> None:
         self._call = call
 
-    async def answers(self, queries: int) -> list[Sequence[int]]:
+    async def answers(self, numbers: Sequence[int]) -> list[Sequence[int]]:
         with ThreadPoolExecutor(_FOR_ANSWERS) as pool:
-            return await asyncio.to_thread(lambda: list(pool.map(self._call, range(queries))))
+            return await asyncio.to_thread(lambda: list(pool.map(self._call, numbers)))
 
     async def loop(self, clients: int, *, queries: int, seconds: float) -> Rate:
         # Taking the next number off a counter is one step of the interpreter, so threads need no lock for it.
@@ -61,14 +61,14 @@ class CoroutineClients:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
-    async def answers(self, queries: int) -> list[Sequence[int]]:
+    async def answers(self, numbers: Sequence[int]) -> list[Sequence[int]]:
         places = asyncio.Semaphore(_FOR_ANSWERS)
 
         async def answer(number: int) -> Sequence[int]:
             async with places:
                 return await self._ask(number)
 
-        return list(await asyncio.gather(*map(answer, range(queries))))
+        return list(await asyncio.gather(*map(answer, numbers)))
 
     async def loop(self, clients: int, *, queries: int, seconds: float) -> Rate:
         numbers = count()

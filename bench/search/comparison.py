@@ -32,7 +32,7 @@ _QUESTIONS: Final = 1_000
 _INSERTS: Final = 5_000
 #: What an engine may take at most: so long, and so long more for each vector.
 _ENGINE_SECONDS: Final = 300.0
-_VECTOR_SECONDS: Final = 0.005
+_VECTOR_SECONDS: Final = 0.01
 _ERROR_TAIL: Final = 300
 
 

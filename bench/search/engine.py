@@ -22,8 +22,8 @@ class Rate:
 class Clients(Protocol):
     """Clients of one engine that ask with one effort and one filter."""
 
-    async def answers(self, queries: int) -> list[Sequence[int]]:
-        """The rows found for each of the first `queries` queries."""
+    async def answers(self, numbers: Sequence[int]) -> list[Sequence[int]]:
+        """The rows found for each of these queries."""
         ...
 
     async def loop(self, clients: int, *, queries: int, seconds: float) -> Rate:
