@@ -30,7 +30,7 @@ def check_position(collection: str, checkpoint: Checkpoint, stream: StreamState)
     """
     advice = (
         "indexing of the collection is stopped rather than skip items; restore the stream, or delete the collection "
-        "and ingest it again"
+        "and restore a backup of it or ingest it again"
     )
     if stream.created_at != checkpoint.stream_created_at:
         raise LogMismatchError(

@@ -13,17 +13,28 @@ import zstandard
 from obstore.store import MemoryStore
 from prometheus_client import REGISTRY
 from sightwire_indexer.backups.encoding import Cipher
+from sightwire_indexer.backups.locking import BackupLocks, lock_name
 
 from services.indexer.tests.backup_world import BackupWorld, delete, photos, put
 from sightwire.blobs import BlobStore, open_blob_store
 from sightwire.bus.collections import CollectionRegistry
 from sightwire.bus.connection import Bus
+from sightwire.bus.leases import RENEW_SECONDS
 from sightwire.contracts.backups import BackupRetention
 from sightwire.contracts.operations import Backup
-from sightwire.errors import ConfigurationError, ConflictError, CorruptDataError, InvalidInputError, NotFoundError
+from sightwire.contracts.streams import LEASES
+from sightwire.errors import (
+    ConfigurationError,
+    ConflictError,
+    CorruptDataError,
+    InvalidInputError,
+    NotFoundError,
+    UnavailableError,
+)
 from sightwire.segments.garbage import collect_garbage
 from sightwire.segments.generations import GenerationState
 from sightwire.segments.layout import IndexLayout
+from tests.plugin.waiting import wait_until
 
 BEFORE = {"a": 1, "c": 3, "d": 5}
 
@@ -352,6 +363,16 @@ async def test_nothing_is_removed_beside_a_running_backup(world: BackupWorld) ->
                 pass
     await world.desk.prune(world.record.name, None)
     assert await world.backups.store.files.all(catalogue.layout) == []
+
+
+async def test_whoever_loses_the_lock_is_told(bus: Bus, unique_name: Callable[..., str]) -> None:
+    name = unique_name("photos")
+    async with BackupLocks(bus).hold(name, wait_seconds=0) as require_lock:
+        require_lock()
+        await (await bus.bucket(LEASES)).delete(lock_name(name))
+        # Noticed when it is renewed.
+        with pytest.raises(UnavailableError, match="was lost"):
+            await wait_until(require_lock, 2 * RENEW_SECONDS)
 
 
 async def test_backups_outlive_their_collection(world: BackupWorld, tmp_path: Path) -> None:

@@ -6,10 +6,13 @@ from contextlib import asynccontextmanager
 from typing import Final
 from uuid import uuid4
 
+from nats.errors import Error as NatsError
+from nats.js.errors import Error as JetStreamError
+
 from sightwire.bus.connection import Bus
 from sightwire.bus.leases import RENEW_SECONDS, Lease, LeaseKeeper
 from sightwire.ending_tasks import end_tasks
-from sightwire.errors import ConflictError
+from sightwire.errors import ConflictError, UnavailableError
 
 _RETRY_SECONDS: Final = 1.0
 
@@ -22,10 +25,11 @@ class BackupLocks:
 
     @asynccontextmanager
     async def hold(self, collection: str, *, wait_seconds: float) -> AsyncIterator[Callable[[], None]]:
-        """Holds the lock of a collection's backups; gives what raises ConflictError as soon as it is lost.
+        """Holds the lock of a collection's backups; gives what raises UnavailableError as soon as it is lost.
 
         Raises:
             ConflictError: somebody else holds it, also after `wait_seconds`.
+            UnavailableError: the bus does not answer.
         """
         # An owner of its own each time: two tasks of one process exclude each other as well.
         keeper = LeaseKeeper(self._bus, uuid4().hex)
@@ -34,7 +38,7 @@ class BackupLocks:
 
         def require_lock() -> None:
             if renewing.done() or not lease.is_current(asyncio.get_running_loop().time()):
-                raise ConflictError(f"the lock of the backups of {collection!r} was lost; try again")
+                raise UnavailableError(f"the lock of the backups of {collection!r} was lost: was the bus away?")
 
         try:
             yield require_lock
@@ -43,11 +47,19 @@ class BackupLocks:
             await keeper.release(lease)
 
 
+def lock_name(collection: str) -> str:
+    """Name of the lease that is the lock of a collection's backups."""
+    return f"backups.{collection}"
+
+
 async def _acquire(keeper: LeaseKeeper, collection: str, wait_seconds: float) -> Lease:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait_seconds
     while True:
-        lease = await keeper.acquire(f"backups.{collection}")
+        try:
+            lease = await keeper.acquire(lock_name(collection))
+        except (NatsError, JetStreamError, TimeoutError) as error:
+            raise UnavailableError(f"the bus does not lock the backups of {collection!r}: {error!r}") from error
         if lease is not None:
             return lease
         if loop.time() >= deadline:

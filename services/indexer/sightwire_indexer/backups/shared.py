@@ -8,12 +8,13 @@ from sightwire_indexer.backups.options import BackupOptions
 from sightwire_indexer.backups.store import BackupStore, open_backup_store
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Backups:
     """The backup store, who may write to it now, and the settings."""
 
     store: BackupStore
     locks: BackupLocks
+    #: Replaced when the settings change.
     options: BackupOptions
 
 
