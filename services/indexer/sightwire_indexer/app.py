@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from sightwire.blobs import BlobStore, open_blob_store
@@ -72,6 +73,12 @@ async def run(context: ServiceContext[IndexerSettings]) -> None:
             )
         )
         leases = LeaseKeeper(bus, identity)
+
+        def take_settings(fresh: IndexerSettings) -> None:
+            open_collections.take_options(indexer_options(fresh, horizon))
+            backups.options = replace(backups.options, retention=backup_options(fresh).retention)
+
+        context.configuration.add_listener(take_settings)
 
         def make_owner(record: CollectionRecord) -> CollectionOwner:
             return CollectionOwner(

@@ -92,6 +92,11 @@ class CollectionIndexer:
         self._buffered_sequence = writer.manifest.checkpoint.sequence
         self._last_commit = 0.0
 
+    def take_limits(self, buffer: BufferLimits, housekeeping: HousekeepingLimits) -> None:
+        """Goes on within other limits."""
+        self._buffer.limits = buffer
+        self._housekeeping = housekeeping
+
     @property
     def buffered_items(self) -> int:
         return self._buffer.items
@@ -283,9 +288,9 @@ class CollectionIndexer:
         metrics.observe_manifest(manifest, reason)
 
     async def _keep_house(self) -> None:
-        limits = self._housekeeping
         while True:
-            await asyncio.sleep(limits.interval_seconds)
+            await asyncio.sleep(self._housekeeping.interval_seconds)
+            limits = self._housekeeping
             self._require_ownership()
             try:
                 removed = await collect_garbage(

@@ -33,7 +33,8 @@ class CommitBuffer:
     """Messages in the order of the log, so that what is taken is always a contiguous piece of it."""
 
     def __init__(self, limits: BufferLimits) -> None:
-        self._limits = limits
+        #: May be replaced; what waits already stays.
+        self.limits = limits
         self._messages: list[PendingMessage] = []
         self._items = 0
         self._bytes = 0
@@ -47,7 +48,7 @@ class CommitBuffer:
 
     @property
     def is_full(self) -> bool:
-        return self._items >= self._limits.max_items or self._bytes >= self._limits.max_bytes
+        return self._items >= self.limits.max_items or self._bytes >= self.limits.max_bytes
 
     async def add(self, message: PendingMessage) -> None:
         """Appends a message. It may exceed the limits: `wait_for_room` keeps the next one back."""
@@ -77,7 +78,7 @@ class CommitBuffer:
         """
         async with self._changed:
             await self._changed.wait_for(lambda: self._messages or self._closed)
-            remaining = last_commit + self._limits.commit_seconds - asyncio.get_running_loop().time()
+            remaining = last_commit + self.limits.commit_seconds - asyncio.get_running_loop().time()
             if remaining > 0:
                 try:
                     async with asyncio.timeout(remaining):

@@ -67,16 +67,18 @@ class CollectionDesks:
             async with writing:
                 await writer.forget_unfinished()
 
-        gatekeeper = Gatekeeper(record, writer, blobs, writing=writing, thresholds=options.gates)
-        activation = Activation(indexer, writer, gatekeeper, writing=writing)
+        self._gatekeeper = Gatekeeper(record, writer, blobs, writing=writing, thresholds=options.gates)
+        activation = Activation(indexer, writer, self._gatekeeper, writing=writing)
         switches = Switches(writer, activation)
-        rebuilder = Rebuilder(record, writer, activation, options.rebuilds, writing=writing, safe_version=safe_version)
+        self._rebuilder = Rebuilder(
+            record, writer, activation, options.rebuilds, writing=writing, safe_version=safe_version
+        )
         self._backup_taking = BackupTaking(record, writer, blobs, backups, writing=writing)
         self.operations = OperationDesk(
             record,
             OperationStore(bus),
             {
-                "rebuild": rebuilder.carry_out,
+                "rebuild": self._rebuilder.carry_out,
                 "validate": switches.validate,
                 "switch": switches.switch,
                 "rollback": switches.rollback,
@@ -89,13 +91,21 @@ class CollectionDesks:
             forget_unfinished=forget_unfinished,
         )
         self._schedules = ScheduleDesk(record, bus, self.operations)
+        self._diagnoser = Diagnoser(record, writer, bus, blobs, work_dir=options.work_dir, policy=options.merge_policy)
         control = IndexControl(
             self.operations,
-            GenerationDesk(writer, gatekeeper, writing=writing),
+            GenerationDesk(writer, self._gatekeeper, writing=writing),
             self._schedules,
-            Diagnoser(record, writer, bus, blobs, work_dir=options.work_dir, policy=options.merge_policy),
+            self._diagnoser,
         )
         self._responder = control.responder(bus, record.name)
+
+    def take_options(self, options: DeskOptions) -> None:
+        """Carries later operations out in another way."""
+        self._gatekeeper.thresholds = options.gates
+        self._rebuilder.options = options.rebuilds
+        self._diagnoser.policy = options.merge_policy
+        self.operations.timeout_seconds = options.timeout_seconds
 
     async def open(self) -> None:
         """Takes up what an indexer before this one left unfinished; raises as `OperationDesk.open`."""

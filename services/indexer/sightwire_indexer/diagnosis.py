@@ -50,7 +50,8 @@ class Diagnoser:
         self._bus = bus
         self._blobs = blobs
         self._work_dir = work_dir
-        self._policy = policy
+        #: May be replaced.
+        self.policy = policy
         self._operations = RecordReader(bus, OPERATIONS, OperationRecord)
         self._schedules = RecordReader(bus, SCHEDULES, ScheduleRecord)
 
@@ -77,7 +78,7 @@ class Diagnoser:
     async def _disks(self) -> list[Finding]:
         entries = self._writer.manifest.segments
         index_bytes = sum(entry.disk_bytes for entry in entries)
-        merge_bytes = findings.largest_merge_bytes(self._sizes(), index_bytes, self._policy)
+        merge_bytes = findings.largest_merge_bytes(self._sizes(), index_bytes, self.policy)
         work_disk = await self._disk("copies and caches of the indexer", self._work_dir)
         if self._blobs.root is None:
             return [findings.judge_disk(work_disk, largest_merge_bytes=merge_bytes, index_bytes=index_bytes)]
@@ -93,7 +94,7 @@ class Diagnoser:
         return findings.Disk(name, usage.free, usage.total)
 
     async def _segments(self) -> list[Finding]:
-        return [findings.judge_segments(self._sizes(), self._policy)]
+        return [findings.judge_segments(self._sizes(), self.policy)]
 
     def _sizes(self) -> list[SegmentSize]:
         return [

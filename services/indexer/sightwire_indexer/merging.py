@@ -44,7 +44,8 @@ class Merger:
     ) -> None:
         self._writer = writer
         self._processes = processes
-        self._options = options
+        #: Of the merges that are planned from now on; may be replaced.
+        self.options = options
         self._pace = pace or IngestPace()
         self._running: dict[Lane, MergeTask] = {}
         self._poked = asyncio.Event()
@@ -58,7 +59,7 @@ class Merger:
     @property
     def safe_version(self) -> int:
         """Version up to which no change can arrive any more, so that its tombstones have done their work."""
-        return self._options.safe_version(self._writer.manifest.checkpoint.sequence)
+        return self.options.safe_version(self._writer.manifest.checkpoint.sequence)
 
     def poke(self, items: int = 0) -> None:
         """Segments changed, by a commit of so many items: there may be something to merge."""
@@ -82,7 +83,7 @@ class Merger:
                     merges.remove(merge)
                     merge.result()
                 for task in self._wanted():
-                    lane = lane_of(task, self._options.graph_min_rows)
+                    lane = lane_of(task, self.options.graph_min_rows)
                     if lane not in self._running:
                         self._running[lane] = task
                         merges.add(asyncio.create_task(self._merge(task, lane, commit)))
@@ -99,7 +100,7 @@ class Merger:
 
     def _wanted(self) -> list[MergeTask]:
         hurry = self._pace.is_hurried(time.monotonic())
-        options, running = self._options, list(self._running.values())
+        options, running = self.options, list(self._running.values())
         merges = self._writer.plan_merges(
             options.policy,
             graph_min_rows=options.graph_min_rows,

@@ -38,7 +38,7 @@ class IndexerOptions:
     desks: DeskOptions
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Surroundings:
     """What the collections of one indexer share."""
 
@@ -47,6 +47,7 @@ class Surroundings:
     backups: Backups
     outlet: BusOutlet
     processes: MergeProcesses
+    #: Replaced by `OpenCollections.take_options`.
     options: IndexerOptions
     #: Manifest version of an incarnation that each live searcher has loaded, by searcher.
     loaded: Callable[[CollectionRecord], Mapping[str, int]]
@@ -57,6 +58,8 @@ class Surroundings:
 @dataclass(frozen=True, slots=True)
 class _OpenCollection:
     indexer: CollectionIndexer
+    merger: Merger
+    desks: CollectionDesks
     announcer: StatusAnnouncer
     followers: Followers
 
@@ -73,6 +76,15 @@ class OpenCollections:
         for collection in self._open.values():
             collection.announcer.poke()
             collection.followers.changed()
+
+    def take_options(self, options: IndexerOptions) -> None:
+        """Indexes every collection in another way from now on."""
+        self._surroundings.options = options
+        for collection in self._open.values():
+            collection.indexer.take_limits(options.buffer, options.housekeeping)
+            collection.merger.options = options.merges
+            collection.merger.poke()
+            collection.desks.take_options(options.desks)
 
     def indexer(self, collection: str) -> CollectionIndexer | None:
         """The indexer of a collection; None for one that is not open here."""
@@ -147,7 +159,7 @@ class OpenCollections:
                 is_owner=is_owner,
             )
             await desks.open()
-            self._open[record.name] = _OpenCollection(indexer, announcer, followers)
+            self._open[record.name] = _OpenCollection(indexer, merger, desks, announcer, followers)
             metrics.WAITING_ITEMS.labels(record.name).set_function(lambda: announcer.waiting_items)
             try:
                 await run_with_company(indexer.run(stopping), desks.run(stopping))

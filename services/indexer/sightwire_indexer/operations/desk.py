@@ -47,7 +47,8 @@ class OperationDesk:
         self._record = record
         self._store = store
         self._carriers = carriers
-        self._timeout_seconds = timeout_seconds
+        #: Of the operations that begin from now on; may be replaced.
+        self.timeout_seconds = timeout_seconds
         self._is_owner = is_owner
         self._forget_unfinished = forget_unfinished
         # The bus's being away shows in the health of the bus.
@@ -191,7 +192,7 @@ class OperationDesk:
 
     async def _attempt(self, operation: RunningOperation) -> Verdict:
         command = operation.record.command
-        timeout = self._timeout_seconds
+        timeout = self.timeout_seconds
         if isinstance(command, Rebuild) and command.timeout_seconds is not None:
             timeout = command.timeout_seconds
         carrying = asyncio.ensure_future(self._carriers[command.kind](operation))

@@ -57,7 +57,8 @@ class Rebuilder:
         self._record = record
         self._writer = writer
         self._activation = activation
-        self._options = options
+        #: May be replaced; a rebuild that runs uses the new ones for what it has not begun.
+        self.options = options
         self._writing = writing
         self._safe_version = safe_version
         # A store that is away for a while is no reason to give hours of work up; its health tells of it.
@@ -105,7 +106,7 @@ class Rebuilder:
                 SegmentSize(entry.id, entry.rows, entry.rows - entry.live_rows, entry.tombstones)
                 for entry in manifest.segments
             ],
-            max_rows=self._options.max_segment_rows,
+            max_rows=self.options.max_segment_rows,
         )
         plan = RebuildPlan(
             generation=name,
@@ -163,8 +164,8 @@ class Rebuilder:
             ),
             IndexPolicy(
                 record.index,
-                self._options.graph_min_rows,
-                command.threads or self._options.threads,
+                self.options.graph_min_rows,
+                command.threads or self.options.threads,
                 by_field=own_parameters(self._record.spec),
             ),
             drop_tombstones_up_to=plan.forgotten_up_to,
@@ -174,7 +175,7 @@ class Rebuilder:
         command = _command(operation)
         # A crash may have come between the segment and the record that names it.
         if not task.destination.exists():
-            await build_segment(task, memory_bytes=command.memory_bytes or self._options.memory_bytes)
+            await build_segment(task, memory_bytes=command.memory_bytes or self.options.memory_bytes)
         return await self._retrying.until_available(
             lambda: self._writer.depot.publish(task.identity.id), "store a segment"
         )

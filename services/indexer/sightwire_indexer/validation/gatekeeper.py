@@ -79,7 +79,8 @@ class Gatekeeper:
         self._layout = IndexLayout.of(record)
         self._manifests = ManifestStore(blobs, self._layout)
         self._writing = writing
-        self._thresholds = thresholds
+        #: Of the validations that begin from now on; may be replaced.
+        self.thresholds = thresholds
 
     async def validate(
         self, generation: str | None, gates: GateThresholds | None, operation: Operation
@@ -96,7 +97,7 @@ class Gatekeeper:
             NotFoundError: there is no such generation.
             CorruptDataError: what it is compared with is damaged.
         """
-        thresholds = gates or self._thresholds
+        thresholds = gates or self.thresholds
         manifest = self._writer.manifest
         name = generation or manifest.generation
         record = None if name == manifest.generation else await self._find(name)
