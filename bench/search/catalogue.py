@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bench.search.engine import Engine
 from bench.search.peers.installing import OPENSEARCH, PACKAGES, WEAVIATE, WEAVIATE_VERSION, Installable
@@ -14,7 +14,6 @@ from bench.search.peers.opensearch_home import VERSION as OPENSEARCH_VERSION
 from bench.search.results import Kind
 from bench.search.task import Task
 
-#: Builds the engine over a task, in an empty folder, and ends it afterwards.
 OpenEngine = Callable[[Task, Path], AbstractAsyncContextManager[Engine]]
 
 
@@ -43,12 +42,15 @@ class EngineEntry:
         version = importlib.metadata.version(self.package) if self.package else self.version
         return f"{self.label} {version}".strip()
 
-    def open(self) -> OpenEngine:
-        """Imports what opens the engine; raises ImportError where its packages are missing."""
+    def open(self, task: Task, folder: Path) -> AbstractAsyncContextManager[Engine]:
+        """Builds the engine over a task, in an empty folder; ends it afterwards.
+
+        Raises:
+            ImportError: its packages are not in this virtual environment.
+        """
         module, _, function = self.opener.partition(":")
-        found: Any = getattr(importlib.import_module(module), function)
-        opener: OpenEngine = found
-        return opener
+        opener: OpenEngine = getattr(importlib.import_module(module), function)
+        return opener(task, folder)
 
 
 _OWN: Final = (

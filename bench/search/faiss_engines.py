@@ -54,7 +54,7 @@ class _FaissClients(ThreadClients):
 class RawFaiss:
     """FAISS's HNSW, in this process: one thread for each client, of which FAISS uses no more."""
 
-    def __init__(self, task: Task, _folder: Path) -> None:
+    def __init__(self, task: Task) -> None:
         self._queries = task.queries
         self._buckets = task.buckets
         started = time.perf_counter()
@@ -110,16 +110,16 @@ class BareGrpc:
 
 
 @asynccontextmanager
-async def raw_faiss(task: Task, folder: Path) -> AsyncIterator[RawFaiss]:
+async def raw_faiss(task: Task, _folder: Path) -> AsyncIterator[RawFaiss]:
     """Builds FAISS's index in this process."""
-    yield RawFaiss(task, folder)
+    yield RawFaiss(task)
 
 
 @asynccontextmanager
 async def bare_grpc(task: Task, folder: Path) -> AsyncIterator[BareGrpc]:
     """Builds the index and starts the bare server over a copy of it."""
     path = folder / "index.faiss"
-    faiss.write_index(RawFaiss(task, folder).index, str(path))
+    faiss.write_index(RawFaiss(task).index, str(path))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.search.bare_grpc", str(path)),
         stdin=asyncio.subprocess.PIPE,

@@ -47,13 +47,13 @@ async def measure_engine(entry: EngineEntry, task_folder: Path, plan: Plan) -> E
     task = Task.read(task_folder)
     vectors, dimension = task.vectors.shape
     with tempfile.TemporaryDirectory(prefix="sightwire-bench-") as folder:
-        async with entry.open()(task, Path(folder)) as engine:
+        async with entry.open(task, Path(folder)) as engine:
             queries = len(task.queries)
             loops: list[LoopResult] = []
             flood: float | None = None
             for percent in PERCENTS if entry.knows_filters else PERCENTS[:1]:
                 clients, effort, reached = await _tuned(engine, task.truth[percent], percent)
-                loops += await _loops(clients, queries, plan, percent=percent, effort=effort, recall=reached)
+                loops += await _loops(clients, queries, plan, percent=percent, effort=effort, reached=reached)
                 if flood is None:
                     flood = await clients.flood(queries=queries, seconds=plan.seconds)
             resident = engine.resident_bytes()
@@ -113,7 +113,7 @@ async def _tuned(engine: Engine, truth: Rows, percent: int) -> tuple[Clients, in
 
 
 async def _loops(
-    clients: Clients, queries: int, plan: Plan, *, percent: int, effort: int, recall: float
+    clients: Clients, queries: int, plan: Plan, *, percent: int, effort: int, reached: float
 ) -> list[LoopResult]:
     seen: dict[int, list[Rate]] = {count: [] for count in CLIENTS}
     for _ in range(plan.rounds):
@@ -123,7 +123,7 @@ async def _loops(
         LoopResult(
             percent=percent,
             effort=effort,
-            recall=recall,
+            recall=reached,
             clients=count,
             queries_per_second=statistics.median(rate.queries_per_second for rate in rates),
             p50_ms=1e3 * statistics.median(rate.latency.p50 for rate in rates),

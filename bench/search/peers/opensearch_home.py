@@ -32,7 +32,7 @@ def install_opensearch(home: Path) -> None:
     with tempfile.TemporaryDirectory(dir=home.parent) as temporary:
         made = Path(temporary) / "home"
         project = Path(temporary) / "pom.xml"
-        project.write_text(_maven_project(made), encoding="utf-8")
+        project.write_text(maven_project(made), encoding="utf-8")
         subprocess.run(["mvn", "-B", "-q", "-f", project, "process-resources"], check=True)
         for name, class_name in _MODULES.items():
             _describe_module(made / "modules" / name, class_name)
@@ -43,7 +43,8 @@ def install_opensearch(home: Path) -> None:
         made.rename(home)
 
 
-def _maven_project(home: Path) -> str:
+def maven_project(home: Path) -> str:
+    """The POM whose `process-resources` copies every artifact into its folder of `home`."""
     lines = (_SOURCES / "artifacts.txt").read_text(encoding="utf-8").splitlines()
     executions = [_execution(number, home, *line.split()) for number, line in enumerate(lines) if line[0] != "#"]
     return f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
