@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "tests.plugin.bus",
+    "tests.plugin.command_line",
     "tests.plugin.nats",
     "tests.plugin.otlp",
     "tests.plugin.platform",

@@ -1,6 +1,5 @@
 """The commands against the running platform."""
 
-import json
 import shutil
 import sys
 from collections.abc import Callable
@@ -11,37 +10,11 @@ import nats
 import pytest
 
 from sightwire.platform.running_platform import RunningPlatform
+from tests.plugin.command_line import COMMAND, CommandLine
 from tests.plugin.processes import run_to_end
 from tests.plugin.waiting import Eventually
 
-COMMAND = (sys.executable, "-m", "sightwire.cli")
 DEMO = Path(__file__).parents[2] / "sightwire" / "platform" / "demo" / "pictures"
-
-
-class CommandLine:
-    """`sightwire` with the platform's address and with state of its own."""
-
-    def __init__(self, platform: RunningPlatform, state: Path) -> None:
-        self._environment = {
-            "SIGHTWIRE_URL": platform.gateway_url,
-            "SIGHTWIRE_DATA_DIR": str(platform.data.path),
-            "XDG_STATE_HOME": str(state),
-        }
-
-    async def __call__(self, *arguments: object, fails: bool = False) -> str:
-        """What the command prints."""
-        exit_status, printed = await run_to_end(*COMMAND, *map(str, arguments), **self._environment)
-        assert exit_status == int(fails), printed
-        return printed
-
-    async def json(self, *arguments: object, fails: bool = False) -> Any:
-        """What the command prints with --json."""
-        return json.loads(await self(*arguments, "--json", fails=fails))
-
-
-@pytest.fixture
-def sightwire(platform: RunningPlatform, tmp_path: Path) -> CommandLine:
-    return CommandLine(platform, tmp_path / "state")
 
 
 @pytest.fixture
