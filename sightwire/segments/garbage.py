@@ -99,7 +99,11 @@ def base_versions(records: Iterable[GenerationRecord], *, live: str | None) -> s
         live: the live generation, whose own record does not count.
     """
     unproven = (GenerationState.BUILDING, GenerationState.STAGED)
-    return {record.base_version for record in records if record.state in unproven and record.name != live}
+    return {
+        record.base_version
+        for record in records
+        if record.state in unproven and record.source_items is None and record.name != live
+    }
 
 
 def needless_reports(keys: Iterable[str], generations: Collection[str], *, older_than: datetime) -> list[str]:
