@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sightwire import __version__
-from sightwire.cli import backup, collections, dlq, doctor, index, ingest, items, search, status, up, warmup
+from sightwire.cli import backup, collections, config, dlq, doctor, index, ingest, items, search, status, up, warmup
 from sightwire.cli.output import fail
 from sightwire.errors import SightwireError
 
@@ -28,6 +28,7 @@ app.add_typer(collections.app, name="collections")
 app.add_typer(items.app, name="items")
 app.add_typer(index.app, name="index")
 app.add_typer(backup.app, name="backup")
+app.add_typer(config.app, name="config")
 app.add_typer(dlq.app, name="dlq")
 
 

@@ -122,6 +122,14 @@ async def test_unknown_collection_is_one_line(sightwire: CommandLine) -> None:
     assert "Traceback" not in printed
 
 
+async def test_services_are_asked_to_read_their_settings_again(sightwire: CommandLine) -> None:
+    outcomes = await sightwire.json("config", "reload", fails=True)
+    problems = {outcome["service"]: outcome["problem"] for outcome in outcomes}
+    assert problems.pop("gateway") is None
+    assert set(problems) == {"embedder", "indexer", "searcher"}
+    assert all("no file to read again" in problem for problem in problems.values()), "this platform has none"
+
+
 async def test_platform_that_does_not_answer_is_one_line() -> None:
     exit_status, printed = await run_to_end(*COMMAND, "collections", "list", "--url", "http://127.0.0.1:9")
     assert exit_status == 1

@@ -1,0 +1,36 @@
+"""`sightwire config check`."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from sightwire.cli.main import app
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("log_level: DEBUG\nindexer_commit_seconds: 0.5\n", set()),
+        ("", set()),
+        ("indexer_commit_seconds: -1\n", {("indexer", "indexer_commit_seconds")}),
+        ("gateway_port: http\n", {("gateway", "gateway_port")}),
+        ("log_level: loud\n", {(name, "log_level") for name in ("gateway", "embedder", "indexer", "searcher")}),
+        ("indexer_comit_seconds: 1\n", {(None, "indexer_comit_seconds")}),
+    ],
+)
+def test_every_problem_is_named(tmp_path: Path, text: str, problems: set[tuple[str | None, str]]) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(text)
+    answer = CliRunner().invoke(app, ["config", "check", str(file), "--json"])
+    assert answer.exit_code == int(bool(problems))
+    named = json.loads(answer.stdout)["problems"]
+    assert {(problem["service"], problem["setting"]) for problem in named} == problems
+
+
+def test_good_file_is_called_good(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("log_level: DEBUG\n")
+    answer = CliRunner().invoke(app, ["config", "check", str(file)])
+    assert "is good for gateway, embedder, indexer, searcher" in " ".join(answer.stdout.split())
