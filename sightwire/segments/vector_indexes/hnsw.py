@@ -75,9 +75,10 @@ class GraphIndex:
         return 0
 
     def plan(self, *, allowed: int, k: int, ef_search: int) -> SearchPlan:
-        return plan_search(
-            rows=self._graph.ntotal, allowed=allowed, k=k * self._rerank, ef_search=ef_search, graph_m=self._m
-        )
+        rows = self._graph.ntotal
+        # With a filter, far more candidates are kept than results are wanted anyway, and those are compared again.
+        compared_again = k * self._rerank if allowed == rows else k
+        return plan_search(rows=rows, allowed=allowed, k=compared_again, ef_search=ef_search, graph_m=self._m)
 
     def expected_distances(self, plan: SearchPlan, *, allowed: int) -> int | None:
         assert plan.candidates is not None, "exact search compares what is allowed"
