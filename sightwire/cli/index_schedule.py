@@ -103,7 +103,7 @@ def pause(
 ) -> None:
     """Let a schedule run by itself no more until it is resumed."""
     with Sightwire(url, api_key=api_key) as sightwire:
-        _print(sightwire.schedules.pause(collection, name), as_json=as_json)
+        _print(sightwire.schedules.pause(collection, name, trigger="cli"), as_json=as_json)
 
 
 @app.command("resume")

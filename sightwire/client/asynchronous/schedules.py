@@ -41,9 +41,9 @@ class Schedules:
         """Run it now, whatever its calendar says; the last of its `runs` says what came of it."""
         return await self._send(calls.act_on_schedule(collection, name, "run", trigger=trigger))
 
-    async def pause(self, collection: str, name: str) -> ScheduleRecord:
+    async def pause(self, collection: str, name: str, *, trigger: str = "api") -> ScheduleRecord:
         """Let it run by itself no more until it is resumed."""
-        return await self._send(calls.act_on_schedule(collection, name, "pause"))
+        return await self._send(calls.act_on_schedule(collection, name, "pause", trigger=trigger))
 
     async def resume(self, collection: str, name: str) -> ScheduleRecord:
         """Let it run again, with its failures forgotten."""

@@ -27,7 +27,7 @@ def delete_schedule(collection: str, name: str) -> Call[None]:
 
 
 def act_on_schedule(collection: str, name: str, action: str, *, trigger: str | None = None) -> Call[ScheduleRecord]:
-    """`action` is one of run, pause and resume; `trigger` says who wants a run, `api` unless given."""
+    """`action` is one of run, pause and resume; `trigger` says who asks, `api` unless given."""
     return Call(
         "POST",
         f"{_path(collection, name)}/{action}",

@@ -41,9 +41,9 @@ class Schedules:
         """Run it now, whatever its calendar says; the last of its `runs` says what came of it."""
         return self._send(calls.act_on_schedule(collection, name, "run", trigger=trigger))
 
-    def pause(self, collection: str, name: str) -> ScheduleRecord:
+    def pause(self, collection: str, name: str, *, trigger: str = "api") -> ScheduleRecord:
         """Let it run by itself no more until it is resumed."""
-        return self._send(calls.act_on_schedule(collection, name, "pause"))
+        return self._send(calls.act_on_schedule(collection, name, "pause", trigger=trigger))
 
     def resume(self, collection: str, name: str) -> ScheduleRecord:
         """Let it run again, with its failures forgotten."""

@@ -71,7 +71,7 @@ async def act_on_schedule(
     name: ScheduleName,
     action: Literal["run", "pause", "resume"],
     gateway: GatewayParts,
-    trigger: Annotated[Literal["api", "cli"], Query(description="What the run is recorded to have come from")] = "api",
+    trigger: Annotated[Literal["api", "cli"], Query(description="Who is recorded to have asked")] = "api",
 ) -> Response:
     """`run` runs it now, whatever its calendar says; `resume` forgets its failures."""
     gateway.collections.get(collection)
