@@ -358,7 +358,7 @@ async def test_nothing_is_removed_beside_a_running_backup(world: BackupWorld) ->
     async with world.backups.locks.hold(world.record.name, wait_seconds=0):
         assert await world.desk.prune(world.record.name, None) == ()
         assert await world.backups.store.files.all(catalogue.layout)
-        with pytest.raises(ConflictError, match="by somebody else now"):
+        with pytest.raises(ConflictError, match="are being changed by somebody else now"):
             async with world.backups.locks.hold(world.record.name, wait_seconds=0):
                 pass
     await world.desk.prune(world.record.name, None)

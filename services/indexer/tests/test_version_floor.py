@@ -89,3 +89,18 @@ async def test_what_waits_is_never_thrown_away(bus: Bus) -> None:
         await raise_versions_above(bus, 500, drain_seconds=0)
     assert await max_bytes(bus) == INGEST.max_bytes
     assert await ingest(bus) == 2
+
+
+async def test_a_stream_that_a_crash_left_refusing_takes_items_again(bus: Bus) -> None:
+    await raise_versions_above(bus, 500)
+    config = (await bus.jetstream.stream_info(INGEST.name)).config
+    await bus.jetstream.update_stream(config.evolve(max_bytes=1))
+    assert await is_refused(bus)
+    await raise_versions_above(bus, 500)
+    assert await ingest(bus) == 501
+
+
+async def test_two_restorations_take_turns(bus: Bus) -> None:
+    await asyncio.gather(*(raise_versions_above(bus, version) for version in (500, 900, 700)))
+    assert await max_bytes(bus) == INGEST.max_bytes
+    assert await ingest(bus) == 901

@@ -1,8 +1,8 @@
-"""One at a time writes backups of a collection or removes files of them, whichever indexer it is."""
+"""One at a time does what must not be done twice at once, whichever indexer it is."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 from uuid import uuid4
 
@@ -18,33 +18,14 @@ _RETRY_SECONDS: Final = 1.0
 
 
 class BackupLocks:
-    """Locks by collection name, as leases on the bus: a process that died holds one for some seconds more."""
+    """Locks of collections' backups: held while they are written, and while files of them are removed."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
-    @asynccontextmanager
-    async def hold(self, collection: str, *, wait_seconds: float) -> AsyncIterator[Callable[[], None]]:
-        """Holds the lock of a collection's backups; gives what raises UnavailableError as soon as it is lost.
-
-        Raises:
-            ConflictError: somebody else holds it, also after `wait_seconds`.
-            UnavailableError: the bus does not answer.
-        """
-        # An owner of its own each time: two tasks of one process exclude each other as well.
-        keeper = LeaseKeeper(self._bus, uuid4().hex)
-        lease = await _acquire(keeper, collection, wait_seconds)
-        renewing = asyncio.create_task(_renew(keeper, lease), name=f"lock backups of {collection}")
-
-        def require_lock() -> None:
-            if renewing.done() or not lease.is_current(asyncio.get_running_loop().time()):
-                raise UnavailableError(f"the lock of the backups of {collection!r} was lost: was the bus away?")
-
-        try:
-            yield require_lock
-        finally:
-            await end_tasks(renewing)
-            await keeper.release(lease)
+    def hold(self, collection: str, *, wait_seconds: float) -> AbstractAsyncContextManager[Callable[[], None]]:
+        """Holds the lock of a collection's backups; see `hold_lock`."""
+        return hold_lock(self._bus, lock_name(collection), f"backups of {collection!r}", wait_seconds=wait_seconds)
 
 
 def lock_name(collection: str) -> str:
@@ -52,20 +33,47 @@ def lock_name(collection: str) -> str:
     return f"backups.{collection}"
 
 
-async def _acquire(keeper: LeaseKeeper, collection: str, wait_seconds: float) -> Lease:
+@asynccontextmanager
+async def hold_lock(bus: Bus, name: str, what: str, *, wait_seconds: float) -> AsyncIterator[Callable[[], None]]:
+    """Holds a lock, which is a lease on the bus; gives what raises UnavailableError as soon as it is lost.
+
+    A process that died holds its lock for some seconds more.
+
+    Args:
+        what: it locks, in words.
+
+    Raises:
+        ConflictError: somebody else holds it, also after `wait_seconds`.
+        UnavailableError: the bus does not answer.
+    """
+    # An owner of its own each time: two tasks of one process exclude each other as well.
+    keeper = LeaseKeeper(bus, uuid4().hex)
+    lease = await _acquire(keeper, name, what, wait_seconds)
+    renewing = asyncio.create_task(_renew(keeper, lease), name=f"renew {name}")
+
+    def require_lock() -> None:
+        if renewing.done() or not lease.is_current(asyncio.get_running_loop().time()):
+            raise UnavailableError(f"the lock of {what} was lost: was the bus away?")
+
+    try:
+        yield require_lock
+    finally:
+        await end_tasks(renewing)
+        await keeper.release(lease)
+
+
+async def _acquire(keeper: LeaseKeeper, name: str, what: str, wait_seconds: float) -> Lease:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait_seconds
     while True:
         try:
-            lease = await keeper.acquire(lock_name(collection))
+            lease = await keeper.acquire(name)
         except (NatsError, JetStreamError, TimeoutError) as error:
-            raise UnavailableError(f"the bus does not lock the backups of {collection!r}: {error!r}") from error
+            raise UnavailableError(f"the bus does not lock {what}: {error!r}") from error
         if lease is not None:
             return lease
         if loop.time() >= deadline:
-            raise ConflictError(
-                f"backups of {collection!r} are being written or removed by somebody else now; try again later"
-            )
+            raise ConflictError(f"{what} are being changed by somebody else now; try again later")
         await asyncio.sleep(_RETRY_SECONDS)
 
 

@@ -18,9 +18,11 @@ from nats.js.errors import Error as JetStreamError
 from sightwire.bus.connection import Bus
 from sightwire.contracts.streams import INGEST
 from sightwire.errors import ConflictError, UnavailableError
+from sightwire_indexer.backups.locking import hold_lock
 
 logger = logging.getLogger(__name__)
 
+_LOCK: Final = "ingest-sequences"
 _POLL_SECONDS: Final = 0.1
 _REQUEST_SECONDS: Final = 5.0
 
@@ -38,12 +40,17 @@ async def raise_versions_above(bus: Bus, version: int, *, drain_seconds: float =
         ConflictError: the stream did not become empty.
         UnavailableError: the bus does not answer.
     """
-    if (await _state(bus))["last_seq"] >= version:
-        return
-    async with _refusing_new_messages(bus):
-        await _wait_until_empty(bus, drain_seconds)
-        await _request(bus, f"$JS.API.STREAM.PURGE.{INGEST.name}", {"seq": version + 1})
-    reached = (await _state(bus))["last_seq"]
+    # Another restoration would let new messages in again while this one moves the stream.
+    async with hold_lock(bus, _LOCK, "sequences of INGEST", wait_seconds=2 * drain_seconds) as require_lock:
+        # What died while it moved the stream has left it refusing everything.
+        await _limit_bytes(bus, INGEST.max_bytes)
+        if (await _state(bus))["last_seq"] >= version:
+            return
+        async with _refusing_new_messages(bus):
+            await _wait_until_empty(bus, drain_seconds)
+            require_lock()
+            await _request(bus, f"$JS.API.STREAM.PURGE.{INGEST.name}", {"seq": version + 1})
+        reached = (await _state(bus))["last_seq"]
     if reached < version:
         raise UnavailableError(f"INGEST is at sequence {reached} after it was moved to {version}; try again")
     logger.info("moved INGEST on, so that new items are newer than restored ones", extra={"sequence": version})
@@ -56,7 +63,6 @@ async def _refusing_new_messages(bus: Bus) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        # After a crash, the next service that starts does it: it gives every stream the configuration it should have.
         await _limit_bytes(bus, INGEST.max_bytes)
 
 
@@ -73,8 +79,9 @@ async def _wait_until_empty(bus: Bus, seconds: float) -> None:
 
 
 async def _limit_bytes(bus: Bus, max_bytes: int) -> None:
-    answer = await _request(bus, f"$JS.API.STREAM.INFO.{INGEST.name}", {})
-    await _request(bus, f"$JS.API.STREAM.UPDATE.{INGEST.name}", {**answer["config"], "max_bytes": max_bytes})
+    config = (await _request(bus, f"$JS.API.STREAM.INFO.{INGEST.name}", {}))["config"]
+    if config["max_bytes"] != max_bytes:
+        await _request(bus, f"$JS.API.STREAM.UPDATE.{INGEST.name}", {**config, "max_bytes": max_bytes})
 
 
 async def _state(bus: Bus) -> dict[str, int]:
