@@ -1,7 +1,7 @@
 """Runs every benchmark in one run: `python -m bench [--quick] [--markdown FILE] [--only NAME …]`."""
 
-from bench import durability, freshness, ingest, search_layers
+from bench import durability, freshness, ingest, merging, search_layers
 from bench.command import main
 
 if __name__ == "__main__":
-    main(durability.BENCHMARK, ingest.BENCHMARK, freshness.BENCHMARK, search_layers.BENCHMARK)
+    main(durability.BENCHMARK, ingest.BENCHMARK, freshness.BENCHMARK, merging.BENCHMARK, search_layers.BENCHMARK)

@@ -15,6 +15,7 @@ TABLES = {
     "search.comparison": "100% may be found",
     "search_layers": "Queries a second through gRPC",
     "freshness": "From acknowledged to searchable",
+    "merging": "Queries meanwhile",
 }
 
 

@@ -5,7 +5,7 @@ import logging
 import multiprocessing
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from enum import StrEnum
@@ -18,19 +18,21 @@ from sightwire.segments.merge_task import MergeTask, run_merge
 
 logger = logging.getLogger(__name__)
 
-#: Nice value of merges: they take what commits and queries leave.
-_NICE: Final = 10
-
 
 class Lane(StrEnum):
-    """Merges of a kind share a process of their own: small ones must not wait for hours behind a large graph."""
+    """Merges that take about as long share a process of their own: short ones must not wait behind those of hours."""
 
     #: Nothing is indexed.
-    SMALL = "small"
-    #: Indexes that are built quickly.
-    LARGE = "large"
-    #: Graphs.
-    GRAPH = "graph"
+    SHORT = "short"
+    #: Seconds.
+    MEDIUM = "medium"
+    #: Minutes to hours.
+    LONG = "long"
+
+
+#: Nice values: merges take what commits and queries leave. Short ones cost little and keep the segments few; nobody
+#: waits for the long ones.
+_NICE: Final[Mapping[Lane, int]] = {Lane.SHORT: 5, Lane.MEDIUM: 10, Lane.LONG: 19}
 
 
 class MergeProcesses:
@@ -68,14 +70,14 @@ class MergeProcesses:
                 # A fork would share threads' locks and FAISS's thread pool with this process.
                 mp_context=multiprocessing.get_context("spawn"),
                 initializer=_prepare_process,
-                initargs=(os.getpid(),),
+                initargs=(os.getpid(), _NICE[lane]),
             )
         try:
             return await asyncio.get_running_loop().run_in_executor(pool, _cpu_seconds, self._run, task)
         except BrokenProcessPool as error:
             if self._pools.get(lane) is pool:
                 self._discard(lane)
-            raise UnavailableError(f"the process that merges {lane.value} segments died: {error}") from error
+            raise UnavailableError(f"the process of {lane.value} merges died: {error}") from error
 
     def _discard(self, lane: Lane) -> ProcessPoolExecutor:
         """Ends a lane's process without waiting for its merge: what it wrote so far has no name yet."""
@@ -94,6 +96,15 @@ def _cpu_seconds(run: Callable[[MergeTask], None], task: MergeTask) -> float:
     return time.process_time() - before
 
 
-def _prepare_process(parent: int) -> None:
-    os.nice(_NICE)
+def cores_for_merges(available: Collection[int]) -> set[int]:
+    """The cores that merges may run on: all but one, which is left to commits and queries, if there are several."""
+    return set(sorted(available)[1:]) or set(available)
+
+
+def _prepare_process(parent: int, nice: int) -> None:
+    os.nice(nice)
+    if hasattr(os, "sched_setscheduler"):
+        # It never takes a core from a process that has just woken up; Linux alone can be told so.
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        os.sched_setaffinity(0, cores_for_merges(os.sched_getaffinity(0)))
     end_with_parent(parent)

@@ -20,6 +20,11 @@ from sightwire_indexer.merge_processes import Lane, MergeProcesses
 logger = logging.getLogger(__name__)
 
 _RETRY_SECONDS: Final = 30.0
+#: What a row of a merge takes about, with one vector of 384 numbers and one thread on busy cores.
+_GRAPH_ROW_SECONDS: Final = 1e-3
+_ROW_SECONDS: Final = 1e-4
+#: Expected duration up to which a merge may hold up others of its lane.
+_MEDIUM_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,5 +156,6 @@ def lane_of(task: MergeTask, min_rows: int) -> Lane:
         min_rows: vectors of a field from which it gets an index.
     """
     if task.rows < min_rows:
-        return Lane.SMALL
-    return Lane.GRAPH if task.indexes.builds_graphs(task.rows) else Lane.LARGE
+        return Lane.SHORT
+    row_seconds = _GRAPH_ROW_SECONDS if task.indexes.builds_graphs(task.rows) else _ROW_SECONDS
+    return Lane.MEDIUM if task.rows * row_seconds <= _MEDIUM_SECONDS else Lane.LONG

@@ -2,7 +2,7 @@
 
 import pytest
 from sightwire_indexer.ingest_pace import IngestPace, PaceLimits, must_hurry
-from sightwire_indexer.merge_processes import Lane
+from sightwire_indexer.merge_processes import Lane, cores_for_merges
 from sightwire_indexer.merging import lane_of
 
 from sightwire.contracts.collections import IndexParameters, IndexType
@@ -62,15 +62,24 @@ def test_a_steady_trickle_is_never_hurried():
 @pytest.mark.parametrize(
     ("rows", "type_", "hurry", "expected"),
     [
-        pytest.param(4_999, IndexType.AUTO, False, Lane.SMALL, id="no index"),
-        pytest.param(5_000, IndexType.AUTO, False, Lane.GRAPH, id="a graph"),
-        pytest.param(5_000, IndexType.AUTO, True, Lane.LARGE, id="in a hurry"),
-        pytest.param(5_000, IndexType.HNSW_SQ, True, Lane.GRAPH, id="a graph was asked for"),
-        pytest.param(50_000, IndexType.IVF_PQ, False, Lane.LARGE, id="inverted lists were asked for"),
-        pytest.param(50_000, IndexType.FLAT, False, Lane.LARGE, id="no index was asked for"),
+        pytest.param(4_999, IndexType.AUTO, False, Lane.SHORT, id="no index"),
+        pytest.param(5_000, IndexType.AUTO, False, Lane.MEDIUM, id="a small graph"),
+        pytest.param(30_000, IndexType.AUTO, False, Lane.LONG, id="a large graph"),
+        pytest.param(30_000, IndexType.AUTO, True, Lane.MEDIUM, id="in a hurry"),
+        pytest.param(400_000, IndexType.AUTO, True, Lane.LONG, id="in a hurry, but very large"),
+        pytest.param(30_000, IndexType.HNSW_SQ, True, Lane.LONG, id="a graph was asked for"),
+        pytest.param(30_000, IndexType.IVF_PQ, False, Lane.MEDIUM, id="inverted lists were asked for"),
+        pytest.param(30_000, IndexType.FLAT, False, Lane.MEDIUM, id="no index was asked for"),
     ],
 )
-def test_merges_of_a_kind_share_a_process(tmp_path, rows: int, type_: IndexType, hurry: bool, expected: Lane):
+def test_merges_that_take_about_as_long_share_a_process(
+    tmp_path, rows: int, type_: IndexType, hurry: bool, expected: Lane
+):
     indexes = IndexPolicy(IndexParameters(type=type_), min_rows=5_000, hurry=hurry)
     task = MergeTask((), tmp_path, identity(), indexes, drop_tombstones_up_to=0, rows=rows)
     assert lane_of(task, 5_000) is expected
+
+
+@pytest.mark.parametrize(("available", "expected"), [({0}, {0}), ({3, 1}, {3}), (range(4), {1, 2, 3})])
+def test_one_core_is_left_to_commits_and_queries(available, expected: set[int]):
+    assert cores_for_merges(available) == expected
