@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlparse
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 #: Publishes without waiting that may be unacknowledged at once, per connection.
 MAX_PENDING_PUBLISHES = 4096
 CONNECT_ATTEMPT_SECONDS = 2
+#: Of a NATS server.
+DEFAULT_PORT = 4222
 #: How long the server may take to store what was published.
 ACKNOWLEDGEMENT_SECONDS = 10.0
 
@@ -82,6 +85,12 @@ class Bus:
     @property
     def is_connected(self) -> bool:
         return self._client is not None and self._client.is_connected
+
+    @property
+    def server(self) -> tuple[str, int]:
+        """Host and port of the server that it is connected to, or else tries first."""
+        url = self.client.connected_url or urlparse(server_list(self._settings)[0])
+        return url.hostname or "127.0.0.1", url.port or DEFAULT_PORT
 
     async def __aenter__(self) -> Self:
         await self.connect()

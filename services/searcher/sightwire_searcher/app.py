@@ -19,6 +19,7 @@ from sightwire.errors import UnavailableError
 from sightwire.service.operations import JSON_CONTENT_TYPE
 from sightwire.service.runner import ServiceContext
 from sightwire_searcher import metrics
+from sightwire_searcher.advertising import advertised_address
 from sightwire_searcher.consumer import asyncapi, subscribe
 from sightwire_searcher.grpc_server import SearchServer
 from sightwire_searcher.grpc_service import SearcherService
@@ -98,7 +99,8 @@ async def run(context: ServiceContext[SearcherSettings]) -> None:
             lambda announcement: announce_searcher(bus, announcement),
             lambda: announced_manifests(board) if startup.is_complete else None,
             searcher=searcher,
-            address=settings.searcher_advertised_address or f"{settings.host}:{server.port}",
+            address=settings.searcher_advertised_address
+            or await advertised_address(settings.host, server.port, peer=bus.server),
             interval=ANNOUNCE_SECONDS,
         )
         startup.add_listener(announcer.changed)

@@ -18,7 +18,7 @@ class SearcherSettings(SharedSettings):
     )
     searcher_port: Port = Field(default=8203, description="gRPC port; 0 for any free one")
     searcher_advertised_address: str | None = Field(
-        default=None, description="Address that the searcher announces; none: host and port that it binds to"
+        default=None, description="Address by which indexers reach the searcher; none: the one that it binds to"
     )
     searcher_cache_dir: Path = Field(
         default=Path("data/searcher"), description="Folder for segments of a remote blob store"
