@@ -29,9 +29,10 @@ class GenerationDesk:
         """The live generation and all others, by number."""
         manifest = self._writer.manifest
         live_record = await self._writer.generation(manifest.generation)
-        live = _live_generation(manifest, live_record, validated=await self._validated(live_record))
+        live = _live_generation(manifest, live_record, validated=await self._validated(manifest.generation))
         others = [
-            _generation(record, validated=await self._validated(record)) for record in await self._writer.generations()
+            _generation(record, validated=await self._validated(record.name))
+            for record in await self._writer.generations()
         ]
         return GenerationList(
             collection=manifest.collection,
@@ -67,11 +68,9 @@ class GenerationDesk:
         """
         return await self._gatekeeper.report(name)
 
-    async def _validated(self, record: GenerationRecord | None) -> bool | None:
-        if record is None or record.report_key is None:
-            return None
+    async def _validated(self, name: str) -> bool | None:
         try:
-            return (await self._gatekeeper.report(record.name)).passed
+            return (await self._gatekeeper.report(name)).passed
         except NotFoundError:
             return None
 

@@ -54,13 +54,16 @@ class Activation:
         """
         if self._became_live_before(operation, name):
             return await self._result(name)
-        await self.validate(operation, name, gates)
+        validated = await self.validate(operation, name, gates)
         if not activate:
-            return await self._result(name)
+            return validated
         return await self.switch(operation, name, carry_over=carry_over, follow_seconds=follow_seconds)
 
-    async def validate(self, operation: Operation, name: str | None, gates: GateThresholds | None) -> ValidationReport:
+    async def validate(self, operation: Operation, name: str | None, gates: GateThresholds | None) -> dict[str, Any]:
         """Puts a generation (None: the live one) through the gates and keeps the report.
+
+        Returns:
+            `generation`, `manifest_version` of the live one that it was compared with, and `report` (its key).
 
         Raises:
             GenerationRefusedError: it failed one; if it never was live, it will not become so.
@@ -71,7 +74,11 @@ class Activation:
         if not report.passed:
             await self._mark_failed(report.generation)
             raise GenerationRefusedError(_refusal(report))
-        return report
+        return {
+            "generation": report.generation,
+            "manifest_version": report.manifest_version,
+            "report": self._gatekeeper.key_of(report),
+        }
 
     async def switch(
         self, operation: Operation, name: str, *, carry_over: bool, follow_seconds: float

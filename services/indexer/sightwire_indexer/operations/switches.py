@@ -44,13 +44,7 @@ class Switches:
         """Carries `validate` out; raises as `Activation.validate`."""
         command = operation.record.command
         assert isinstance(command, Validate), "the desk hands validations over"
-        report = await self._activation.validate(operation, command.generation, command.gates)
-        record = await self._writer.generation(report.generation)
-        return {
-            "generation": report.generation,
-            "manifest_version": report.manifest_version,
-            "report": record.report_key if record is not None else None,
-        }
+        return await self._activation.validate(operation, command.generation, command.gates)
 
     async def _live_before(self, operation: Operation) -> str:
         """The generation that was live before; an attempt after a crash must not take that one for it."""

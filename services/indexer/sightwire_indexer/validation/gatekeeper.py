@@ -114,6 +114,10 @@ class Gatekeeper:
         await self._keep(report)
         return report
 
+    def key_of(self, report: ValidationReport) -> str:
+        """Where a report is in the blob store."""
+        return self._layout.report_key(report.generation, report.created_at)
+
     async def report(self, generation: str) -> ValidationReport:
         """The newest report of a generation.
 
@@ -208,7 +212,7 @@ class Gatekeeper:
         return missing
 
     async def _keep(self, report: ValidationReport) -> None:
-        key = self._layout.report_key(report.generation, report.created_at)
+        key = self.key_of(report)
         await self._blobs.put(key, report.model_dump_json().encode())
         async with self._writing:
             await self._writer.attach_report(report.generation, key)
