@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
-from sightwire.cli.operation_output import damage_of
 from sightwire.cli.operation_running import wait_for
 from sightwire.cli.options import ApiKey, AsJson, DataDir, Url
 from sightwire.cli.output import print_json, print_table
-from sightwire.client import ApiError, Sightwire
+from sightwire.client import Sightwire
 from sightwire.client.connection import DEFAULT_URL
 from sightwire.contracts.control import Finding
-from sightwire.contracts.operations import OperationRecord, OperationState
+from sightwire.contracts.operations import OperationState
 from sightwire.errors import SightwireError
 
 SubjectFinding = tuple[str, Finding]
@@ -33,9 +32,10 @@ def doctor(
     """
     found = list(_on_this_machine(data_dir))
     with Sightwire(url, api_key=api_key) as sightwire:
-        found += _diagnosed(sightwire)
         if scan:
-            found += _scanned(sightwire, silent=as_json)
+            # The diagnosis says what scans found; here is told only which could not be done.
+            found += _failed_scans(sightwire, silent=as_json)
+        found += _diagnosed(sightwire)
     if as_json:
         print_json([{"subject": subject, **finding.model_dump(mode="json")} for subject, finding in found])
     else:
@@ -60,26 +60,6 @@ def finding_rows(found: list[SubjectFinding]) -> list[tuple[str, str, str, str, 
     ]
 
 
-def scan_finding(ended: OperationRecord) -> Finding:
-    """What a checksum scan came to."""
-    if ended.state is not OperationState.SUCCEEDED:
-        return Finding(
-            check="checksum scan",
-            status="problem",
-            detail=f"{ended.state.value}: {ended.error or 'no reason was given'}",
-            advice="look at the indexer's log, then scan again",
-        )
-    damage = damage_of(ended)
-    if damage:
-        return Finding(
-            check="checksum scan",
-            status="problem",
-            detail="; ".join(damage),
-            advice="roll back to a generation without these segments, or restore a backup",
-        )
-    return Finding(check="checksum scan", status="ok", detail="every file is as it was written")
-
-
 def _diagnosed(sightwire: Sightwire) -> list[SubjectFinding]:
     try:
         return list(sightwire.diagnose().by_subject())
@@ -87,19 +67,23 @@ def _diagnosed(sightwire: Sightwire) -> list[SubjectFinding]:
         return [("platform", _unanswered("gateway", error))]
 
 
-def _scanned(sightwire: Sightwire, *, silent: bool) -> Iterator[SubjectFinding]:
+def _failed_scans(sightwire: Sightwire, *, silent: bool) -> Iterator[SubjectFinding]:
     try:
         names = [summary.name for summary in sightwire.collections.list()]
     except SightwireError:
-        # That the gateway does not answer is among the findings already.
+        # The diagnosis will say that the gateway does not answer.
         return
     for name in names:
         try:
             ended = wait_for(sightwire, sightwire.index.scan(name), silent=silent)
-        except ApiError as error:
+        except SightwireError as error:
             yield name, _unanswered("checksum scan", error)
-        else:
-            yield name, scan_finding(ended)
+            continue
+        if ended.state is not OperationState.SUCCEEDED:
+            yield (
+                name,
+                _unanswered("checksum scan", SightwireError(f"{ended.state.value}: {ended.error or 'no reason'}")),
+            )
 
 
 def _unanswered(check: str, error: SightwireError) -> Finding:

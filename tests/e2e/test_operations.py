@@ -191,5 +191,6 @@ async def test_doctor_looks_at_everything(
     own = checks(findings, collection)
     assert own["searchers"] == "ok"
     assert "indexer" not in own, "its owner answers"
+    assert own["checksums"] == "ok"
     diagnosis = await async_client.diagnose()
     assert collection in {subject for subject, _ in diagnosis.by_subject()}

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from sightwire.cli.doctor import finding_rows, scan_finding
+from sightwire.cli.doctor import finding_rows
 from sightwire.cli.index_output import field_rows, generation_rows, statistics_members
 from sightwire.cli.index_schedule_output import calendar_rows, schedule_members, schedule_row
 from sightwire.cli.main import app
@@ -129,20 +129,6 @@ def test_damage_is_told_by_segment() -> None:
     assert damage_of(DAMAGED) == ["segment s1 (1,500 items, in g1, g2): vectors.bin differs"]
     assert operation_members(DAMAGED)["scanned"] == "2"
     assert damage_of(operation()) == []
-
-
-@pytest.mark.parametrize(
-    ("ended", "status", "detail"),
-    [
-        (DAMAGED, "problem", "vectors.bin"),
-        (operation(state="succeeded", result={"scanned": ["s1"], "damaged": []}), "ok", "as it was written"),
-        (operation(state="failed", error="blob store away"), "problem", "blob store away"),
-    ],
-)
-def test_scans_become_findings(ended: OperationRecord, status: str, detail: str) -> None:
-    finding = scan_finding(ended)
-    assert finding.status == status
-    assert detail in finding.detail
 
 
 def test_problems_come_first() -> None:
