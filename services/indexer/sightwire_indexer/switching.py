@@ -99,7 +99,12 @@ class Switcher:
         verdict = await self._followers.follow(live.version, seconds=seconds)
         if verdict.following is not Following.COMPLETE:
             return dict.fromkeys(verdict.behind, f"did not load manifest version {live.version} in {seconds:g} s")
-        return await self._verify(self._writer.live, seconds=max(deadline - loop.time(), _MIN_VERIFY_SECONDS))
+        try:
+            return await self._verify(self._writer.live, seconds=max(deadline - loop.time(), _MIN_VERIFY_SECONDS))
+        except Exception as error:
+            # Whatever it was, nobody knows that the searchers serve it.
+            logger.exception("a switch could not be verified", extra={"collection": live.collection})
+            return {"indexer": f"could not ask the searchers: {error!r}"}
 
     async def _make_live(self, name: str, *, carry_over: bool, leave_as: GenerationState) -> Manifest:
         async def switch() -> Manifest:

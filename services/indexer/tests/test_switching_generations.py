@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 from sightwire_indexer.app import backup_options, indexer_options
@@ -12,9 +13,13 @@ from sightwire_indexer.following import Followers, Following, Verdict, judge_swi
 from sightwire_indexer.merge_processes import MergeProcesses
 from sightwire_indexer.opening import OpenCollections, Surroundings
 from sightwire_indexer.outlet import BusOutlet
+from sightwire_indexer.retrying import Retrying
+from sightwire_indexer.switching import Switcher
 from sightwire_indexer.tombstone_horizon import TombstoneHorizon
 
+from services.indexer.tests.gate_world import GateWorld
 from services.indexer.tests.indexer_world import IndexerWorld, embedded_item
+from sightwire.blobs import open_blob_store
 from sightwire.bus.searchers import SearcherDirectory, announce_searcher, withdraw_searcher
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.events import SearcherAnnouncement
@@ -22,6 +27,7 @@ from sightwire.platform.ports import find_free_port
 from sightwire.segments.generation_store import GenerationStore
 from sightwire.segments.generations import GenerationRecord, GenerationState
 from sightwire.segments.layout import IndexLayout
+from sightwire.segments.open_generations import OpenGeneration
 from sightwire.v1 import searcher_pb2
 from tests.plugin.waiting import wait_until
 
@@ -187,3 +193,30 @@ async def test_a_searcher_that_does_not_answer_is_asked_again_until_it_has_gone(
         await wait_until(lambda: any(event.generation == "g3" for event in world.searcher.ready))
         await withdraw_searcher(world.bus, "silent")
         assert (await switching).succeeded
+
+
+async def test_a_switch_that_cannot_be_verified_is_taken_back(tmp_path: Path) -> None:
+    world = await GateWorld.open(open_blob_store(str(tmp_path / "blobs")), tmp_path / "cache")
+    await world.stage(world.items)
+    announced: list[str] = []
+
+    async def announce() -> None:
+        announced.append(world.writer.manifest.generation)
+
+    async def verify(live: OpenGeneration, *, seconds: float) -> dict[str, str]:
+        raise RuntimeError(f"stumbled over {live.name}")
+
+    switcher = Switcher(
+        world.writer,
+        Followers(dict),
+        Retrying(lambda _problem: None),
+        verify=verify,
+        require_ownership=lambda: None,
+        safe_version=lambda: 0,
+        announce=announce,
+    )
+    report = await switcher.switch("g2", carry_over=True, follow_seconds=1)
+    assert report.reasons == {"indexer": "could not ask the searchers: RuntimeError('stumbled over g2')"}
+    assert announced == ["g2", "g1"]
+    assert world.writer.manifest.generation == "g1"
+    assert world.writer.manifest.items == len(world.items)

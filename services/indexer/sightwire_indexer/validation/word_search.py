@@ -11,6 +11,7 @@ from sightwire.segments.text.text_index import TextIndex
 from sightwire_indexer.validation.searching import GenerationSearch, Target
 
 _WIDENING: Final = 4
+_MAX_TERMS: Final = 64
 
 
 def search_words(search: GenerationSearch, text: str, k: int) -> list[str]:
@@ -35,8 +36,11 @@ def search_words(search: GenerationSearch, text: str, k: int) -> list[str]:
 
 
 def contains_words(search: GenerationSearch, target: Target, text: str) -> bool:
-    """Whether an item, by its row, is found by all the words of `text` together; true for a text without words."""
-    terms = dict.fromkeys(word.term for word in words(text, search.schema.language))
+    """Whether an item, by its row, is found by the words of `text` together; true for a text without words.
+
+    Of a long text the first words are enough.
+    """
+    terms = list(dict.fromkeys(word.term for word in words(text, search.schema.language)))[:_MAX_TERMS]
     if not terms:
         return True
     index = search.segments[target.segment].reader.text
