@@ -20,6 +20,7 @@ from sightwire_indexer.asyncapi import describe
 from sightwire_indexer.backups.desk import BackupDesk
 from sightwire_indexer.backups.options import BackupOptions
 from sightwire_indexer.backups.shared import open_backups
+from sightwire_indexer.backups.store import BackupStore
 from sightwire_indexer.collections_keeper import CollectionsKeeper
 from sightwire_indexer.commit_buffer import BufferLimits
 from sightwire_indexer.control import IndexersControl
@@ -102,7 +103,7 @@ async def run(context: ServiceContext[IndexerSettings]) -> None:
             context.stopping.wait(),
             _follow_searchers(searchers, open_collections),
             watch_streams(bus, horizon),
-            watch_disks(_measured_folders(settings, blobs)),
+            watch_disks(_measured_folders(settings, blobs, backups.store)),
             IndexersControl(BackupDesk(backups, registry)).responder(bus).run(),
         )
 
@@ -161,11 +162,9 @@ def backup_options(settings: IndexerSettings) -> BackupOptions:
     )
 
 
-def _measured_folders(settings: IndexerSettings, blobs: BlobStore) -> dict[str, Path]:
-    folders = {"work": settings.indexer_work_dir}
-    if blobs.root is not None:
-        folders["blobs"] = blobs.root
-    return folders
+def _measured_folders(settings: IndexerSettings, blobs: BlobStore, backups: BackupStore) -> dict[str, Path]:
+    stores = {"work": settings.indexer_work_dir, "blobs": blobs.root, "backups": backups.root}
+    return {name: folder for name, folder in stores.items() if folder is not None}
 
 
 async def _follow_searchers(searchers: SearcherDirectory, open_collections: OpenCollections) -> None:

@@ -44,6 +44,11 @@ class BackupStore:
         self._spool = spool
         self.files = BackupFiles(blobs, cipher, compression_level=compression_level)
 
+    @property
+    def root(self) -> Path | None:
+        """Folder of a local backup store; None for a remote one."""
+        return self._blobs.root
+
     @asynccontextmanager
     async def workspace(self) -> AsyncIterator[Path]:
         """A temporary folder on this machine."""

@@ -138,7 +138,7 @@ class BackupTaking:
                 return _Snapshot(memory["backup"], memory["generation"], pin)
             live = self._writer.manifest
             created_at = datetime.now(UTC)
-            # A first attempt that came to its pin, but not to its end, is all that there can be of the id.
+            # An attempt that finished the backup, and died before anybody knew, has an id but no pin any more.
             backup = memory.get("backup") or f"{created_at:%Y%m%dt%H%M%S}-{uuid4().hex[:8]}"
             pin = GenerationRecord(
                 name=await self._writer.next_generation_name(),
