@@ -63,6 +63,13 @@ async def run(context: ServiceContext[SearcherSettings]) -> None:
             max_batch=settings.searcher_max_batch,
         )
         resources.callback(executor.close)
+
+        def take_settings(fresh: SearcherSettings) -> None:
+            board.take_limits(kept=fresh.searcher_kept_snapshots, keep_seconds=fresh.searcher_keep_seconds)
+            cache.resize(fresh.searcher_filter_cache_bytes)
+            executor.max_queued, executor.max_batch = fresh.searcher_max_queued, fresh.searcher_max_batch
+
+        context.configuration.add_listener(take_settings)
         metrics.FILTER_CACHE_BYTES.set_function(lambda: cache.resident_bytes)
         metrics.QUEUED.set_function(lambda: executor.queued)
 

@@ -44,8 +44,9 @@ class QueryExecutor(Generic[Job, Result]):
 
     def __init__(self, *, threads: int, max_queued: int, max_batch: int) -> None:
         self._loop = asyncio.get_running_loop()
-        self._max_queued = max_queued
-        self._max_batch = max_batch
+        #: May be replaced, both.
+        self.max_queued = max_queued
+        self.max_batch = max_batch
         self._idle = threads
         self._queued: OrderedDict[Hashable, _Batch[Job, Result]] = OrderedDict()
         self._queued_jobs = 0
@@ -71,7 +72,7 @@ class QueryExecutor(Generic[Job, Result]):
         """
         if self._closed:
             raise UnavailableError("the searcher is stopping; try another one")
-        if self._queued_jobs >= self._max_queued:
+        if self._queued_jobs >= self.max_queued:
             raise OverloadedError(f"{self._queued_jobs} queries are waiting already; slow down or add searchers")
         answer: asyncio.Future[Result] = self._loop.create_future()
         waiting = _Waiting(job, answer)
@@ -103,7 +104,7 @@ class QueryExecutor(Generic[Job, Result]):
     def _next_batch(self) -> _Batch[Job, Result]:
         """The oldest key's jobs, without those whose caller has gone; what is over the limit stays first in line."""
         key, batch = next(iter(self._queued.items()))
-        taken, rest = batch.waiting[: self._max_batch], batch.waiting[self._max_batch :]
+        taken, rest = batch.waiting[: self.max_batch], batch.waiting[self.max_batch :]
         if rest:
             self._queued[key] = _Batch(batch.run, rest)
         else:

@@ -29,6 +29,13 @@ class SelectionCache:
         self._adding = threading.Lock()
         self._bytes = 0
 
+    def resize(self, max_bytes: int) -> None:
+        """Keeps up to another number of bytes from now on."""
+        with self._adding:
+            self._max_bytes = max_bytes
+            if self._bytes > max_bytes:
+                self._evict()
+
     @property
     def resident_bytes(self) -> int:
         return self._bytes

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from sightwire.settings import Port, SharedSettings
+from sightwire.settings import RELOADABLE, Port, SharedSettings
 
 _MEBIBYTE = 1024 * 1024
 
@@ -27,23 +27,29 @@ class SearcherSettings(SharedSettings):
         default_factory=lambda: os.cpu_count() or 1, description="Threads that search; default: one per core"
     )
     searcher_max_queued: PositiveInt = Field(
-        default=1024, description="Queries that may wait for a thread; more are refused as overload"
+        default=1024,
+        description="Queries that may wait for a thread; more are refused as overload",
+        json_schema_extra=RELOADABLE,
     )
     searcher_max_batch: PositiveInt = Field(
-        default=64, description="Queries of the same field and filter that are searched together at most"
+        default=64,
+        description="Queries of the same field and filter that are searched together at most",
+        json_schema_extra=RELOADABLE,
     )
     searcher_inline_products: NonNegativeInt = Field(
         default=2_000_000,
         description="Queries of fewer multiplications are answered at once: a thread would cost more",
     )
     searcher_filter_cache_bytes: PositiveInt = Field(
-        default=256 * _MEBIBYTE, description="Memory for evaluated filters"
+        default=256 * _MEBIBYTE, description="Memory for evaluated filters", json_schema_extra=RELOADABLE
     )
     searcher_kept_snapshots: PositiveInt = Field(
-        default=32, description="Older manifest versions of a collection that paging may go on with"
+        default=32,
+        description="Older manifest versions of a collection that paging may go on with",
+        json_schema_extra=RELOADABLE,
     )
     searcher_keep_seconds: PositiveFloat = Field(
-        default=300.0, description="How long an older manifest version is kept for paging"
+        default=300.0, description="How long an older manifest version is kept for paging", json_schema_extra=RELOADABLE
     )
     searcher_verify_checksums: bool = Field(
         default=True, description="Read and check every byte of a segment before serving it"

@@ -38,6 +38,11 @@ class SnapshotBoard:
         self._clock = clock
         self._shelves: dict[str, _Shelf] = {}
 
+    def take_limits(self, *, kept: int, keep_seconds: float) -> None:
+        """Keeps older snapshots within other limits from now on."""
+        self._kept = kept
+        self._keep_seconds = keep_seconds
+
     def newest(self, collection: str) -> Snapshot | None:
         """The newest snapshot, None for a collection that is not loaded."""
         shelf = self._shelves.get(collection)
