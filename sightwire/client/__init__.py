@@ -29,6 +29,7 @@ from sightwire.client.models import (
 )
 from sightwire.client.problems import ApiError, ConnectionFailedError
 from sightwire.client.synchronous import Sightwire
+from sightwire.contracts.operations import OperationRecord, OperationState
 
 __all__ = [
     "ApiError",
@@ -44,6 +45,8 @@ __all__ = [
     "ItemPage",
     "ItemStatus",
     "MatchedObject",
+    "OperationRecord",
+    "OperationState",
     "Picture",
     "SearchResults",
     "Sightwire",

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from sightwire.client import ApiError, AsyncSightwire
-from sightwire.contracts.operations import OperationRecord, OperationState
+from sightwire.client import ApiError, AsyncSightwire, OperationRecord, OperationState
 from sightwire.contracts.schedules import Outcome
 from tests.plugin.command_line import CommandLine
 from tests.plugin.waiting import Eventually
@@ -120,6 +119,18 @@ async def test_index_commands(sightwire: CommandLine, collection: str) -> None:
     assert [record["command"]["kind"] for record in operations] == ["scan", "validate"]
     assert "no operation" in await sightwire("index", "cancel", collection, fails=True)
     assert "error:" in await sightwire("index", "switch", collection, "g99", fails=True)
+
+
+async def test_one_operation_at_a_time_and_it_can_be_ended(async_client: AsyncSightwire, collection: str) -> None:
+    before = (await async_client.collections.get(collection)).generation
+    begun = await async_client.index.rebuild(collection, activate=False)
+    with pytest.raises(ApiError, match=begun.id) as refused:
+        await async_client.index.scan(collection)
+    assert refused.value.http_status == 409
+    ended = await async_client.operations.cancel(collection, begun.id)
+    assert ended.state is OperationState.CANCELLED
+    assert await async_client.operations.get(collection, begun.id) == ended
+    assert (await async_client.collections.get(collection)).generation == before
 
 
 async def test_schedule_runs_and_has_a_calendar(
