@@ -12,7 +12,7 @@ from typing import Any, Final
 import grpc.aio
 from weaviate.proto.v1 import base_pb2, base_search_pb2, batch_pb2, search_get_pb2, weaviate_pb2_grpc
 
-from bench.http_connection import HttpConnection, connected
+from bench.http_connection import connected
 from bench.search.clients import CoroutineClients
 from bench.search.memory import resident_bytes
 from bench.search.peers.installing import WEAVIATE
@@ -32,10 +32,10 @@ class Weaviate:
 
     build_seconds = 0.0
 
-    def __init__(self, task: Task, http: HttpConnection, channel: grpc.aio.Channel, process_id: int) -> None:
+    def __init__(self, task: Task, url: str, channel: grpc.aio.Channel, process_id: int) -> None:
         self._queries = task.queries
         self._size = 0
-        self._http = http
+        self._url = url
         self._stub: Any = weaviate_pb2_grpc.WeaviateStub(channel)
         self._process_id = process_id
 
@@ -49,7 +49,7 @@ class Weaviate:
             "vectorIndexConfig": {"distance": "dot", "maxConnections": M, "efConstruction": EF_CONSTRUCTION},
             "properties": [{"name": _BUCKET, "dataType": ["int"], "indexFilterable": True, "indexRangeFilters": True}],
         }
-        await self._http.request("POST", "/v1/schema", json.dumps(collection).encode())
+        await self._request("POST", "/v1/schema", json.dumps(collection).encode())
         await self.insert(task.vectors, task.buckets)
         self.build_seconds = time.perf_counter() - started
 
@@ -101,9 +101,14 @@ class Weaviate:
 
     async def _set_effort(self, effort: int) -> None:
         path = f"/v1/schema/{_COLLECTION}"
-        collection = json.loads(await self._http.request("GET", path))
+        collection = json.loads(await self._request("GET", path))
         collection["vectorIndexConfig"]["ef"] = effort
-        await self._http.request("PUT", path, json.dumps(collection).encode())
+        await self._request("PUT", path, json.dumps(collection).encode())
+
+    async def _request(self, method: str, path: str, body: bytes = b"") -> bytes:
+        # A connection of its own: the server closes one that is idle while queries run.
+        async with connected(self._url) as http:
+            return await http.request(method, path, body)
 
 
 @asynccontextmanager
@@ -137,10 +142,9 @@ async def weaviate_server(task: Task, folder: Path) -> AsyncIterator[Weaviate]:
         server_process(
             command, is_ready=lambda: _answers(url), log=folder / "log", environment=environment
         ) as process_id,
-        connected(url) as http,
         grpc.aio.insecure_channel(f"127.0.0.1:{grpc_port}", options=options) as channel,
     ):
-        engine = Weaviate(task, http, channel, process_id)
+        engine = Weaviate(task, url, channel, process_id)
         await engine.build(task)
         yield engine
 
