@@ -23,6 +23,31 @@ _KEY = np.dtype([("id_hash", "<u8"), ("version", "<i8")])
 Keys = npt.NDArray[np.void]
 
 
+class KeySet:
+    """Items, ordered once, to look many of them up: commits wait while two generations are compared."""
+
+    def __init__(self, parts: Sequence[Keys]) -> None:
+        keys = np.concatenate(parts) if parts else np.empty(0, dtype=_KEY)
+        # Parts are mostly in this order already, which a stable sort makes use of.
+        order = np.argsort(keys["id_hash"], kind="stable")
+        self._id_hashes = np.ascontiguousarray(keys["id_hash"][order])
+        self._versions = np.ascontiguousarray(keys["version"][order])
+
+    def contains(self, keys: Keys) -> npt.NDArray[np.bool_]:
+        """Which of `keys` are in the set; bool [keys]."""
+        found = np.zeros(len(keys), dtype=np.bool_)
+        positions = np.searchsorted(self._id_hashes, keys["id_hash"])
+        undecided = np.arange(len(keys))
+        # One round, or as many as there are versions of one id.
+        while undecided.size:
+            undecided = undecided[positions[undecided] < len(self._id_hashes)]
+            undecided = undecided[self._id_hashes[positions[undecided]] == keys["id_hash"][undecided]]
+            found[undecided] = self._versions[positions[undecided]] == keys["version"][undecided]
+            undecided = undecided[~found[undecided]]
+            positions[undecided] += 1
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class CarryOver:
     """How to make a target generation hold what the live one holds."""
@@ -34,7 +59,7 @@ class CarryOver:
     #: Rows of `carried` that are not masked.
     rows: int
     #: Keys of the deletions that the target knows already.
-    known_tombstones: Keys
+    known_tombstones: KeySet
 
 
 def plan_carry_over(
@@ -47,10 +72,11 @@ def plan_carry_over(
         target: those of the generation that is to become live, with its own deletes.
         forgotten_up_to: version up to which no change can arrive any more, so that its tombstone has no effect.
     """
+    live_tombstones = KeySet([_tombstone_keys(segment) for segment in live])
     staying = [
         position
         for position, segment in enumerate(target)
-        if not _contradicts(segment, live, forgotten_up_to=forgotten_up_to)
+        if not _contradicts(segment, live, live_tombstones, forgotten_up_to=forgotten_up_to)
     ]
     shared = {segment.reader.id: segment.deletes for segment in live}
     unchanged = {position for position in staying if shared.get(target[position].reader.id) == target[position].deletes}
@@ -62,17 +88,17 @@ def plan_carry_over(
     target_rows = [_live_rows(target[position]) for position in compared]
     live_keys = [_item_keys(segment, rows) for segment, rows in zip(sources, live_rows, strict=True)]
     target_keys = [_item_keys(target[position], rows) for position, rows in zip(compared, target_rows, strict=True)]
-    everything_live, everything_there = _joined(live_keys), _joined(target_keys)
+    everything_live, everything_there = KeySet(live_keys), KeySet(target_keys)
 
     deletes = {position: target[position].deletes for position in unchanged}
     for position, rows, keys in zip(compared, target_rows, target_keys, strict=True):
-        outdated = rows[~_is_in(keys, everything_live)]
+        outdated = rows[~everything_live.contains(keys)]
         deletes[position] = target[position].deletes | BitMap(outdated)
-    known_tombstones = _joined([_tombstone_keys(target[position]) for position in staying])
+    known_tombstones = KeySet([_tombstone_keys(target[position]) for position in staying])
     carried, carried_rows = [], 0
     for segment, rows, keys in zip(sources, live_rows, live_keys, strict=True):
-        wanted = BitMap(rows[~_is_in(keys, everything_there)])
-        if wanted or not _is_in(_tombstone_keys(segment), known_tombstones).all():
+        wanted = BitMap(rows[~everything_there.contains(keys)])
+        if wanted or not known_tombstones.contains(_tombstone_keys(segment)).all():
             everything = BitMap(range(segment.reader.rows))
             carried.append(LiveSegment(segment.reader, everything - wanted))
             carried_rows += len(wanted)
@@ -82,8 +108,8 @@ def plan_carry_over(
 def rows_lacking(segments: Sequence[LiveSegment], others: Sequence[LiveSegment]) -> list[npt.NDArray[np.uint32]]:
     """Per segment the rows of its live items that `others` do not hold live in that version."""
     rows = [_live_rows(segment) for segment in segments]
-    held = _joined([_item_keys(other, _live_rows(other)) for other in others])
-    return [part[~_is_in(_item_keys(segment, part), held)] for segment, part in zip(segments, rows, strict=True)]
+    held = KeySet([_item_keys(other, _live_rows(other)) for other in others])
+    return [part[~held.contains(_item_keys(segment, part))] for segment, part in zip(segments, rows, strict=True)]
 
 
 def carried_content(plan: CarryOver, schema: SegmentSchema, *, forgotten_up_to: int = 0) -> SegmentContent | None:
@@ -96,19 +122,20 @@ def carried_content(plan: CarryOver, schema: SegmentSchema, *, forgotten_up_to: 
     if not plan.carried:
         return None
     content = merged_content(plan.carried, schema, drop_tombstones_up_to=forgotten_up_to)
-    is_new = ~_is_in(_table_keys(content.tombstones), plan.known_tombstones)
+    is_new = ~plan.known_tombstones.contains(_table_keys(content.tombstones))
     content = replace(content, tombstones=content.tombstones.filter(pa.array(is_new)).combine_chunks())
     return content if content.items.num_rows or content.tombstones.num_rows else None
 
 
-def _contradicts(segment: LiveSegment, live: Sequence[LiveSegment], *, forgotten_up_to: int) -> bool:
+def _contradicts(
+    segment: LiveSegment, live: Sequence[LiveSegment], live_tombstones: KeySet, *, forgotten_up_to: int
+) -> bool:
     """Whether a segment remembers a deletion that the live generation does not: it went back to an older state.
 
     A deletion cannot be masked, so the whole segment stays out, and its items are carried over instead.
     """
     keys = _tombstone_keys(segment)
-    known = _joined([_tombstone_keys(other) for other in live])
-    suspects = np.flatnonzero((keys["version"] > forgotten_up_to) & ~_is_in(keys, known))
+    suspects = np.flatnonzero((keys["version"] > forgotten_up_to) & ~live_tombstones.contains(keys))
     if not suspects.size:
         return False
     tombstone_ids = segment.reader.tombstones["id"]
@@ -137,24 +164,3 @@ def _keys(id_hashes: npt.NDArray[np.uint64], versions: npt.NDArray[np.int64]) ->
     keys["id_hash"] = id_hashes
     keys["version"] = versions
     return keys
-
-
-def _is_in(keys: Keys, others: Keys) -> npt.NDArray[np.bool_]:
-    """Which of `keys` occur in `others`; bool [keys]. Sorts columns: `np.isin` would compare pairs in Python."""
-    if not len(keys) or not len(others):
-        return np.zeros(len(keys), dtype=np.bool_)
-    both = np.concatenate([keys, others])
-    id_hashes, versions = np.ascontiguousarray(both["id_hash"]), np.ascontiguousarray(both["version"])
-    order = np.lexsort((versions, id_hashes))
-    begins = np.ones(len(both), dtype=np.bool_)
-    begins[1:] = (np.diff(id_hashes[order]) != 0) | (np.diff(versions[order]) != 0)
-    group = np.cumsum(begins) - 1
-    is_other = order >= len(keys)
-    occurs = np.bincount(group, weights=is_other) > 0
-    found = np.empty(len(both), dtype=np.bool_)
-    found[order] = occurs[group]
-    return found[: len(keys)]
-
-
-def _joined(parts: Sequence[Keys]) -> Keys:
-    return np.concatenate(parts) if parts else np.empty(0, dtype=_KEY)
