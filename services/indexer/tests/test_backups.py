@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,13 +15,13 @@ from prometheus_client import REGISTRY
 from sightwire_indexer.backups.encoding import Cipher
 from sightwire_indexer.backups.locking import BackupLocks, lock_name
 
-from services.indexer.tests.backup_world import BackupWorld, delete, photos, put
+from services.indexer.tests.backup_world import BackupWorld, RememberedOperation, delete, photos, put
 from sightwire.blobs import BlobStore, open_blob_store
 from sightwire.bus.collections import CollectionRegistry
 from sightwire.bus.connection import Bus
 from sightwire.bus.leases import RENEW_SECONDS
 from sightwire.contracts.backups import BackupRetention
-from sightwire.contracts.operations import Backup
+from sightwire.contracts.operations import Backup, Progress, Restore
 from sightwire.contracts.streams import LEASES
 from sightwire.errors import (
     ConfigurationError,
@@ -131,28 +131,34 @@ async def test_a_merge_away_of_everything_leaves_old_backups_whole(world: Backup
     assert await world.versions() == BEFORE
 
 
-async def test_garbage_collection_beside_a_backup_removes_nothing_that_it_needs(world: BackupWorld) -> None:
-    class Collecting:
-        """Merges away what is being backed up and collects garbage as soon as the backup begins to copy."""
+@dataclass
+class CollectingOperation(RememberedOperation):
+    """Garbage is collected at each step, however young it is; before the first, a merge makes some."""
 
-        def __init__(self) -> None:
-            self.operation = world.operation(Backup())
-            self.remember = self.operation.remember
-            self.has_collected = False
+    world: BackupWorld | None = None
 
-        @property
-        def record(self) -> object:
-            return self.operation.record
+    async def report(self, progress: Progress) -> None:
+        assert self.world is not None
+        if not self.progress:
+            await self.world.merge()
+        await super().report(progress)
+        await collect_garbage(
+            self.world.blobs, IndexLayout.of(self.world.record), keep_manifests=1, min_age=timedelta(0)
+        )
 
-        async def report(self, progress: object) -> None:
-            if not self.has_collected:
-                self.has_collected = True
-                await world.merge()
-                await collect_garbage(world.blobs, IndexLayout.of(world.record), keep_manifests=1, min_age=timedelta(0))
 
-    result = await world.carry_out(Collecting())  # type: ignore[arg-type]
-    assert (await world.desk.verify(result["backup"])).passed
+async def test_garbage_collection_removes_nothing_that_a_backup_or_a_restoration_needs(world: BackupWorld) -> None:
+    backing_up = CollectingOperation(world.operation(Backup()).record, world=world)
+    backup = (await world.carry_out(backing_up))["backup"]
+    assert (await world.desk.verify(backup)).passed
     assert await world.writer.generations() == []
+
+    await world.commit(put("e", 6))
+    await world.commit(put("f", 7))
+    restoring = CollectingOperation(world.operation(Restore(backup=backup)).record, world=world)
+    await world.carry_out(restoring)
+    assert {progress.stage for progress in restoring.progress} == {"comparing", "restoring"}
+    assert await world.versions() == BEFORE
 
 
 async def test_a_backup_becomes_another_collection(world: BackupWorld, unique_name: Callable[..., str]) -> None:
