@@ -117,9 +117,17 @@ class SettingProblem:
 
 def problems_of_file(settings_class: type[SharedSettings], values: Mapping[str, object]) -> list[SettingProblem]:
     """Everything that is wrong with the values of a file for one service, whatever the environment says instead."""
+
+    class FileAlone(settings_class):  # type: ignore[misc, valid-type]
+        @classmethod
+        def settings_customise_sources(
+            cls, _settings_class: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: object
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return (init_settings,)
+
     own = {name: value for name, value in values.items() if name in settings_class.model_fields}
     try:
-        settings_class.model_validate(own)
+        FileAlone(**own)
     except ValidationError as error:
         return _problems(error)
     return []

@@ -127,8 +127,11 @@ def test_a_file_is_checked_for_all_its_problems_whatever_the_environment_says(
     write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SIGHTWIRE_TOY_SIZE", "5")
+    monkeypatch.setenv("SIGHTWIRE_TOY_PORT", "none")
     path = write("toy_size: -1\nlog_level: LOUD\nother_size: x\n")
-    problems = problems_of_file(ToySettings, read_settings_file(path))
+    values = read_settings_file(path)
+    monkeypatch.setenv(CONFIG_FILE_VARIABLE, "elsewhere.yml")
+    problems = problems_of_file(ToySettings, values)
     assert {problem.name for problem in problems} == {"toy_size", "log_level"}
 
 

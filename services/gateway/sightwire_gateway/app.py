@@ -32,6 +32,7 @@ from sightwire.security.addresses import AddressPolicy
 from sightwire.security.fetch import FetchLimits, PictureFetcher
 from sightwire.security.keys import KeyCheck, require_key_unless_loopback
 from sightwire.service.operations import EmbeddedServer
+from sightwire.service.reloading import Configuration
 from sightwire.service.runner import ServiceContext
 from sightwire_gateway import problems
 from sightwire_gateway.backends import EmbedderClient, SearcherClient
@@ -91,7 +92,7 @@ async def run(context: ServiceContext[GatewaySettings]) -> None:
     settings = context.settings
     admin_key = settings.gateway_admin_key.get_secret_value() if settings.gateway_admin_key is not None else None
     require_key_unless_loopback(settings.gateway_host, admin_key)
-    async with open_gateway(settings, stopping=context.stopping) as gateway:
+    async with open_gateway(context.configuration, stopping=context.stopping) as gateway:
         server = EmbeddedServer(
             uvicorn.Config(
                 make_app(gateway, KeyCheck(admin_key)),
@@ -115,17 +116,21 @@ async def run(context: ServiceContext[GatewaySettings]) -> None:
 
 
 @asynccontextmanager
-async def open_gateway(settings: GatewaySettings, *, stopping: asyncio.Event) -> AsyncIterator[Gateway]:
+async def open_gateway(
+    configuration: Configuration[GatewaySettings], *, stopping: asyncio.Event
+) -> AsyncIterator[Gateway]:
     """The gateway's parts, connected; waits for the bus as long as it takes."""
+    settings = configuration.settings
     async with AsyncExitStack() as resources:
         bus = await resources.enter_async_context(Bus(settings, name="gateway"))
         blobs = open_blob_store(settings.blobs_url)
         threads = ThreadPoolExecutor(settings.gateway_picture_threads, thread_name_prefix="pictures")
         resources.callback(threads.shutdown, wait=False, cancel_futures=True)
+        cache = EmbeddingCache(settings.gateway_embedding_cache_entries)
         embedder = EmbedderClient(
             await resources.enter_async_context(open_channel(settings.gateway_embedder_address)),
             deadline_seconds=settings.gateway_embed_seconds,
-            cache=EmbeddingCache(settings.gateway_embedding_cache_entries),
+            cache=cache,
         )
         searcher = SearcherClient(
             await resources.enter_async_context(open_channel(settings.gateway_searcher_address)),
@@ -156,17 +161,21 @@ async def open_gateway(settings: GatewaySettings, *, stopping: asyncio.Event) ->
         statuses = ItemStatusStore(bus)
         control = ControlClient(bus)
         searchers = await resources.enter_async_context(SearcherDirectory(bus))
+        bodies = BodyReader(body_limits(settings), max_uploads=settings.gateway_max_uploads)
+        search_desk = SearchDesk(embedder, searcher, max_query_characters=settings.gateway_max_query_characters)
+
+        def take_settings(fresh: GatewaySettings) -> None:
+            bodies.limits = body_limits(fresh)
+            cache.resize(fresh.gateway_embedding_cache_entries)
+            embedder.deadline_seconds = fresh.gateway_embed_seconds
+            searcher.deadline_seconds = fresh.gateway_search_seconds
+            search_desk.max_query_characters = fresh.gateway_max_query_characters
+
+        configuration.add_listener(take_settings)
         yield Gateway(
-            settings=settings,
+            configuration=configuration,
             blobs=blobs,
-            bodies=BodyReader(
-                BodyLimits(
-                    picture_bytes=settings.gateway_max_picture_bytes,
-                    json_bytes=settings.gateway_max_json_bytes,
-                    seconds=settings.gateway_upload_seconds,
-                ),
-                max_uploads=settings.gateway_max_uploads,
-            ),
+            bodies=bodies,
             collections=desk,
             control=control,
             doctor=Doctor(bus, control, searchers, embedder, directory.all),
@@ -175,12 +184,21 @@ async def open_gateway(settings: GatewaySettings, *, stopping: asyncio.Event) ->
             operations=RecordReader(bus, OPERATIONS, OperationRecord),
             pictures=pictures,
             schedules=RecordReader(bus, SCHEDULES, ScheduleRecord),
-            search=SearchDesk(embedder, searcher, max_query_characters=settings.gateway_max_query_characters),
+            search=search_desk,
             searcher=searcher,
             statuses=statuses,
             thumbnails=Thumbnails(blobs, threads, max_pixels=settings.gateway_max_pixels),
             stopping=stopping,
         )
+
+
+def body_limits(settings: GatewaySettings) -> BodyLimits:
+    """How large bodies may be, and how slow, as the settings say."""
+    return BodyLimits(
+        picture_bytes=settings.gateway_max_picture_bytes,
+        json_bytes=settings.gateway_max_json_bytes,
+        seconds=settings.gateway_upload_seconds,
+    )
 
 
 def make_app(gateway: Gateway, keys: KeyCheck) -> ASGIApp:

@@ -23,7 +23,8 @@ class EmbedderClient:
 
     def __init__(self, channel: grpc.aio.Channel, *, deadline_seconds: float, cache: EmbeddingCache) -> None:
         self._stub = embedder_pb2_grpc.EmbedderStub(channel)
-        self._deadline = deadline_seconds
+        #: Of the calls from now on; may be replaced.
+        self.deadline_seconds = deadline_seconds
         self._cache = cache
         self._model = "unknown"
 
@@ -37,7 +38,7 @@ class EmbedderClient:
         if cached is not None:
             return cached, space
         request = embedder_pb2.EmbedTextsRequest(texts=[text])
-        response = await _answer(self._stub.EmbedTexts(request, timeout=self._deadline), "embedder")
+        response = await _answer(self._stub.EmbedTexts(request, timeout=self.deadline_seconds), "embedder")
         metrics.EMBEDDINGS.labels("text").inc()
         metrics.INFERENCE_SECONDS.labels(self._model).observe(response.model_seconds)
         self._cache.keep(response.space, text, response.vectors.data)
@@ -50,7 +51,7 @@ class EmbedderClient:
             SightwireError: the embedder's, or that it does not answer.
         """
         request = embedder_pb2.EmbedImagesRequest(images=[picture])
-        response = await _answer(self._stub.EmbedImages(request, timeout=self._deadline), "embedder")
+        response = await _answer(self._stub.EmbedImages(request, timeout=self.deadline_seconds), "embedder")
         metrics.EMBEDDINGS.labels("image").inc()
         metrics.INFERENCE_SECONDS.labels(self._model).observe(response.model_seconds)
         return response.vectors.data, response.space
@@ -73,25 +74,26 @@ class SearcherClient:
     def __init__(self, channel: grpc.aio.Channel, *, deadline_seconds: float) -> None:
         self._stub = searcher_pb2_grpc.SearcherStub(channel)
         self._health = health_pb2_grpc.HealthStub(channel)
-        self._deadline = deadline_seconds
+        #: Of the calls from now on; may be replaced.
+        self.deadline_seconds = deadline_seconds
 
     async def search(self, request: searcher_pb2.SearchRequest) -> searcher_pb2.SearchResponse:
-        response = await _answer(self._stub.Search(request, timeout=self._deadline), "searcher")
+        response = await _answer(self._stub.Search(request, timeout=self.deadline_seconds), "searcher")
         metrics.INDEX_SECONDS.observe(response.search_seconds)
         return response
 
     async def get_item(self, collection: str, item_id: str) -> searcher_pb2.StoredItem | None:
         """The item as it is searchable now, None if it is not."""
         request = searcher_pb2.GetItemsRequest(collection=collection, item_ids=[item_id])
-        response = await _answer(self._stub.GetItems(request, timeout=self._deadline), "searcher")
+        response = await _answer(self._stub.GetItems(request, timeout=self.deadline_seconds), "searcher")
         return response.items[0] if response.items else None
 
     async def list_items(self, request: searcher_pb2.ListItemsRequest) -> searcher_pb2.ListItemsResponse:
-        return await _answer(self._stub.ListItems(request, timeout=self._deadline), "searcher")
+        return await _answer(self._stub.ListItems(request, timeout=self.deadline_seconds), "searcher")
 
     async def describe(self, collection: str) -> searcher_pb2.DescribeCollectionResponse:
         request = searcher_pb2.DescribeCollectionRequest(collection=collection)
-        return await _answer(self._stub.DescribeCollection(request, timeout=self._deadline), "searcher")
+        return await _answer(self._stub.DescribeCollection(request, timeout=self.deadline_seconds), "searcher")
 
     async def check(self) -> None:
         """Asks whether it serves.

@@ -31,6 +31,7 @@ class BodyReader:
     """Reads bodies; large ones, which are held in memory as a whole, only so many at a time."""
 
     def __init__(self, limits: BodyLimits, *, max_uploads: int) -> None:
+        #: May be replaced.
         self.limits = limits
         self._upload_slots = asyncio.Semaphore(max_uploads)
 

@@ -14,6 +14,11 @@ class EmbeddingCache:
         self._hits = 0
         self._lookups = 0
 
+    def resize(self, max_entries: int) -> None:
+        """Keeps up to another number of vectors from now on."""
+        self._max_entries = max_entries
+        self._forget_excess()
+
     def find(self, space: str, text: str) -> bytes | None:
         """The vector of `text`, float32 little-endian, or None."""
         vector = self._vectors.get((space, text))
@@ -31,6 +36,9 @@ class EmbeddingCache:
             return
         self._vectors[space, text] = vector
         self._vectors.move_to_end((space, text))
+        self._forget_excess()
+
+    def _forget_excess(self) -> None:
         while len(self._vectors) > self._max_entries:
             self._vectors.popitem(last=False)
         metrics.CACHE_SIZE.set(len(self._vectors))

@@ -12,6 +12,7 @@ from sightwire.bus.item_status import ItemStatusStore
 from sightwire.bus.records import RecordReader
 from sightwire.contracts.operations import OperationRecord
 from sightwire.contracts.schedules import ScheduleRecord
+from sightwire.service.reloading import Configuration
 from sightwire_gateway.backends import SearcherClient
 from sightwire_gateway.bodies import BodyReader
 from sightwire_gateway.collections import CollectionDesk
@@ -28,7 +29,7 @@ from sightwire_gateway.thumbnails import Thumbnails
 class Gateway:
     """The gateway's parts. `stopping` is set when it begins to drain."""
 
-    settings: GatewaySettings
+    configuration: Configuration[GatewaySettings]
     blobs: BlobStore
     bodies: BodyReader
     collections: CollectionDesk
@@ -44,6 +45,11 @@ class Gateway:
     statuses: ItemStatusStore
     thumbnails: Thumbnails
     stopping: asyncio.Event
+
+    @property
+    def settings(self) -> GatewaySettings:
+        """The settings in force; some may change while the gateway runs."""
+        return self.configuration.settings
 
 
 async def gateway_of(request: Request) -> Gateway:

@@ -38,7 +38,8 @@ class SearchDesk:
     def __init__(self, embedder: EmbedderClient, searcher: SearcherClient, *, max_query_characters: int) -> None:
         self._embedder = embedder
         self._searcher = searcher
-        self._max_query_characters = max_query_characters
+        #: May be replaced.
+        self.max_query_characters = max_query_characters
 
     async def search(
         self, record: CollectionRecord, request: SearchRequest, *, picture: QueryPicture | None = None
@@ -55,7 +56,7 @@ class SearchDesk:
             UnavailableError: embedder or searcher does not answer.
         """
         is_uploaded = picture is not None and request.query.image is None
-        plan = plan_query(record, request, has_upload=is_uploaded, max_characters=self._max_query_characters)
+        plan = plan_query(record, request, has_upload=is_uploaded, max_characters=self.max_query_characters)
         filter_ = plan_filter(record, request.filter)
         picture_sha256 = picture.sha256 if picture is not None else ""
         offset, manifest_version = 0, 0

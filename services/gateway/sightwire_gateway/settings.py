@@ -3,7 +3,7 @@
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
 
 from sightwire.contracts.names import CollectionName
-from sightwire.settings import Port, SharedSettings
+from sightwire.settings import RELOADABLE, Port, SharedSettings
 
 _MEBIBYTE = 1024 * 1024
 
@@ -29,25 +29,49 @@ class GatewaySettings(SharedSettings):
 
     gateway_max_picture_bytes: PositiveInt = Field(default=32 * _MEBIBYTE, description="Largest picture file")
     gateway_max_pixels: PositiveInt = Field(default=90_000_000, description="Most pixels of a picture")
-    gateway_max_json_bytes: PositiveInt = Field(default=16 * _MEBIBYTE, description="Largest JSON body")
-    gateway_max_batch_items: PositiveInt = Field(default=1000, description="Most items of one JSON batch")
-    gateway_max_stream_items: PositiveInt = Field(default=100_000, description="Most items of one NDJSON batch")
-    gateway_max_query_characters: PositiveInt = Field(default=10_000, description="Longest query text")
+    gateway_max_json_bytes: PositiveInt = Field(
+        default=16 * _MEBIBYTE, description="Largest JSON body", json_schema_extra=RELOADABLE
+    )
+    gateway_max_batch_items: PositiveInt = Field(
+        default=1000, description="Most items of one JSON batch", json_schema_extra=RELOADABLE
+    )
+    gateway_max_stream_items: PositiveInt = Field(
+        default=100_000, description="Most items of one NDJSON batch", json_schema_extra=RELOADABLE
+    )
+    gateway_max_query_characters: PositiveInt = Field(
+        default=10_000, description="Longest query text", json_schema_extra=RELOADABLE
+    )
     gateway_max_uploads: PositiveInt = Field(default=32, description="Uploads read at once; more wait, then get 429")
-    gateway_upload_seconds: PositiveFloat = Field(default=120.0, description="Longest time for a request's body")
-    gateway_stream_seconds: PositiveFloat = Field(default=3600.0, description="Longest time for an NDJSON batch")
+    gateway_upload_seconds: PositiveFloat = Field(
+        default=120.0, description="Longest time for a request's body", json_schema_extra=RELOADABLE
+    )
+    gateway_stream_seconds: PositiveFloat = Field(
+        default=3600.0, description="Longest time for an NDJSON batch", json_schema_extra=RELOADABLE
+    )
     gateway_picture_threads: PositiveInt = Field(default=2, description="Threads that decode pictures")
 
     gateway_fetch_seconds: PositiveFloat = Field(default=20.0, description="Longest time for a picture given by URL")
-    gateway_embed_seconds: PositiveFloat = Field(default=20.0, description="Deadline of a call to the embedder")
-    gateway_search_seconds: PositiveFloat = Field(default=10.0, description="Deadline of a call to the searcher")
-    gateway_max_wait_seconds: PositiveFloat = Field(default=300.0, description="Longest wait for an item's status")
+    gateway_embed_seconds: PositiveFloat = Field(
+        default=20.0, description="Deadline of a call to the embedder", json_schema_extra=RELOADABLE
+    )
+    gateway_search_seconds: PositiveFloat = Field(
+        default=10.0, description="Deadline of a call to the searcher", json_schema_extra=RELOADABLE
+    )
+    gateway_max_wait_seconds: PositiveFloat = Field(
+        default=300.0, description="Longest wait for an item's status", json_schema_extra=RELOADABLE
+    )
     gateway_ingest_image_seconds: PositiveFloat = Field(
-        default=60.0, description="How long POST /ingest/image waits until the picture is searchable"
+        default=60.0,
+        description="How long POST /ingest/image waits until the picture is searchable",
+        json_schema_extra=RELOADABLE,
     )
     gateway_backup_seconds: PositiveFloat = Field(
-        default=3600.0, description="How long reading a backup back, or removing old ones, may take"
+        default=3600.0,
+        description="How long reading a backup back, or removing old ones, may take",
+        json_schema_extra=RELOADABLE,
     )
     gateway_embedding_cache_entries: NonNegativeInt = Field(
-        default=10_000, description="Query texts whose vectors are kept in memory; 0 switches the cache off"
+        default=10_000,
+        description="Query texts whose vectors are kept in memory; 0 switches the cache off",
+        json_schema_extra=RELOADABLE,
     )

@@ -23,6 +23,7 @@ from sightwire.errors import SightwireError
 from sightwire.security.keys import KeyCheck
 from sightwire.service.grpc_errors import answering_errors
 from sightwire.service.operations import EmbeddedServer
+from sightwire.service.reloading import Configuration
 from sightwire.v1 import embedder_pb2, embedder_pb2_grpc, searcher_pb2, searcher_pb2_grpc
 
 DIMENSION = 4
@@ -145,7 +146,7 @@ async def run_gateway(
     await services.start()
     stopping = asyncio.Event()
     chosen = settings(gateway_embedder_address=address, gateway_searcher_address=address, **changes)
-    async with open_gateway(chosen, stopping=stopping) as gateway:
+    async with open_gateway(Configuration(chosen), stopping=stopping) as gateway:
         server = EmbeddedServer(
             uvicorn.Config(
                 make_app(gateway, KeyCheck(admin_key)),

@@ -5,6 +5,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from sightwire import __version__
+from sightwire.service.operations import reload_action
 from sightwire.telemetry.metrics import METRICS_CONTENT_TYPE, render_metrics
 from sightwire_gateway.answers import json_response
 from sightwire_gateway.gateway import GatewayParts
@@ -80,6 +81,14 @@ async def ready(gateway: GatewayParts) -> Response:
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
 async def metrics() -> Response:
     return Response(render_metrics(), media_type=METRICS_CONTENT_TYPE)
+
+
+# Whoever may ask for anything may ask for this: it reads a file that only the machine's owner writes.
+@router.post("/-/reload", include_in_schema=False)
+async def reload(gateway: GatewayParts) -> Response:
+    """Reads the settings again; the answer says what changed, or what is wrong."""
+    content, media_type, status_code = await reload_action(gateway.configuration)()
+    return Response(content, status_code, media_type=media_type)
 
 
 @router.get(
