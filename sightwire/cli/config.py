@@ -12,7 +12,7 @@ import httpx
 import typer
 
 from sightwire.cli.options import AsJson, DataDir
-from sightwire.cli.output import print_json, print_table
+from sightwire.cli.output import escaped, print_json, print_table
 from sightwire.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -56,7 +56,10 @@ def check(
     if as_json:
         print_json({"checked_for": list(classes), "problems": problems})
     elif problems:
-        print_table(("service", "setting", "problem"), (list(problem.values()) for problem in problems))
+        print_table(
+            ("service", "setting", "problem"),
+            ([escaped(cell or "") for cell in problem.values()] for problem in problems),
+        )
     else:
         typer.echo(f"{file} is good for {', '.join(classes)}")
     if problems:
@@ -130,4 +133,4 @@ def _outcome_row(outcome: dict[str, Any]) -> tuple[Any, ...]:
         return ", ".join(f"{change['name']}: {change['before']} → {change['after']}" for change in outcome[kind])
 
     applied = "see its log" if outcome["service"] == "gateway" and not outcome["problem"] else changes("applied")
-    return outcome["service"], applied, changes("needs_restart"), outcome["problem"]
+    return outcome["service"], applied, changes("needs_restart"), escaped(outcome["problem"] or "")

@@ -9,7 +9,7 @@ import typer
 
 from sightwire.cli.operation_running import wait_for
 from sightwire.cli.options import ApiKey, AsJson, DataDir, Url
-from sightwire.cli.output import print_json, print_table
+from sightwire.cli.output import escaped, print_json, print_table
 from sightwire.client import Sightwire
 from sightwire.client.connection import DEFAULT_URL
 from sightwire.contracts.control import Finding
@@ -53,8 +53,8 @@ def finding_rows(found: list[SubjectFinding]) -> list[tuple[str, str, str, str, 
             finding.status.upper() if finding.status == "problem" else finding.status,
             subject,
             finding.check,
-            finding.detail,
-            finding.advice,
+            escaped(finding.detail),
+            escaped(finding.advice),
         )
         for subject, finding in ordered
     ]

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sightwire.cli.output import bytes_text, time_text
+from sightwire.cli.output import bytes_text, escaped, time_text
 from sightwire.contracts.control import GenerationList
 from sightwire.contracts.statistics import IndexStatistics
 
@@ -57,7 +57,7 @@ def generation_rows(kept: GenerationList) -> list[tuple[Any, ...]]:
             generation.segments,
             bytes_text(generation.disk_bytes),
             _moment(generation.created_at),
-            generation.reason,
+            escaped(generation.reason),
         )
         for generation in kept.generations
     ]

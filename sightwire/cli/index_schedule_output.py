@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from sightwire.cli.output import time_text
+from sightwire.cli.output import escaped, time_text
 from sightwire.contracts.schedules import Calendar, ScheduledRun, ScheduleRecord
 
 SCHEDULE_COLUMNS: Final = ("schedule", "cron", "time zone", "does", "next run", "last run", "paused")
@@ -18,7 +18,7 @@ def schedule_row(record: ScheduleRecord) -> tuple[Any, ...]:
         record.spec.command.kind,
         time_text(record.next_run_at),
         f"{last.outcome.value} {time_text(last.due_at)}" if last is not None else None,
-        record.paused,
+        escaped(record.paused or ""),
     )
 
 
@@ -43,7 +43,7 @@ def schedule_members(record: ScheduleRecord) -> dict[str, Any]:
 def calendar_rows(calendar: Calendar) -> list[tuple[Any, ...]]:
     """Past runs, oldest first, then the next ones."""
     past = [
-        (time_text(run.due_at), run.outcome.value, run.trigger, _duration(run), run.reason)
+        (time_text(run.due_at), run.outcome.value, run.trigger, _duration(run), escaped(run.reason or ""))
         for run in calendar.schedule.runs
     ]
     coming = [(moment.isoformat(sep=" "), "due", "cron", None, None) for moment in calendar.upcoming]

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from sightwire.cli.output import bytes_text, print_table, time_text
+from sightwire.cli.output import bytes_text, escaped, print_table, time_text
 from sightwire.contracts.operations import OperationRecord, Progress
 from sightwire.contracts.validation import ValidationReport
 
@@ -83,7 +83,7 @@ def operation_rows(records: Iterable[OperationRecord]) -> list[tuple[Any, ...]]:
             time_text(record.created_at),
             time_text(record.finished_at),
             record.requested_by,
-            record.error if record.state.is_final else progress_text(record.progress),
+            escaped(record.error or "") if record.state.is_final else progress_text(record.progress),
         )
         for record in records
     ]
@@ -94,9 +94,9 @@ OPERATION_COLUMNS: Final = ("operation", "kind", "state", "begun", "ended", "by"
 
 def print_report(report: ValidationReport) -> None:
     """Each gate with what it saw, then each query or file that failed and how."""
-    rows = [("passed" if gate.passed else "FAILED", gate.gate, gate.summary) for gate in report.gates]
+    rows = [("passed" if gate.passed else "FAILED", gate.gate, escaped(gate.summary)) for gate in report.gates]
     print_table(("", "gate", "what it saw"), rows)
-    failures = [(gate.gate, failure) for gate in report.gates if not gate.passed for failure in gate.failures]
+    failures = [(gate.gate, escaped(failure)) for gate in report.gates if not gate.passed for failure in gate.failures]
     if failures:
         print_table(("failed in", "what and how"), failures)
 

@@ -62,18 +62,19 @@ def time_text(moment: datetime | None) -> str | None:
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment is not None else None
 
 
+def escaped(text: str) -> str:
+    """Text for a table or a notice, in which brackets are brackets and not styles."""
+    return text.replace("[", r"\[")
+
+
 def fail(message: str) -> None:
     """An error for a person."""
-    notices.print(f"[bold red]error:[/] {_escaped(message)}")
+    notices.print(f"[bold red]error:[/] {escaped(message)}")
 
 
 def warn(message: str) -> None:
     """Something that a person should know and that stops nothing."""
-    notices.print(f"[yellow]warning:[/] {_escaped(message)}")
-
-
-def _escaped(message: str) -> str:
-    return message.replace("[", r"\[")
+    notices.print(f"[yellow]warning:[/] {escaped(message)}")
 
 
 def _plain(value: object) -> object:

@@ -100,7 +100,7 @@ REPORT = ValidationReport.model_validate(
                 "gate": "recall",
                 "passed": False,
                 "summary": "0.412 where 0.95 is wanted",
-                "failures": ["image of 'a': found 3 of 10"],
+                "failures": ["image of 'a': found [red] of 10"],
             },
         ],
     }
@@ -110,7 +110,7 @@ REPORT = ValidationReport.model_validate(
 def test_failed_gates_say_which_query_failed_how(capsys: pytest.CaptureFixture[str]) -> None:
     print_report(REPORT)
     printed = capsys.readouterr().out
-    for part in ("passed", "FAILED", "0.412 where 0.95", "found 3 of 10"):
+    for part in ("passed", "FAILED", "0.412 where 0.95", "found [red] of 10"):
         assert part in printed
 
 
