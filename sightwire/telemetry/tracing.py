@@ -44,6 +44,11 @@ def configure_tracing(settings: SharedSettings, *, service: str) -> TracerProvid
     return provider
 
 
+def is_tracing() -> bool:
+    """Whether this process records spans at all. Where items come by the thousand, even a no-op span costs."""
+    return isinstance(trace.get_tracer_provider(), TracerProvider)
+
+
 def tracer(name: str) -> trace.Tracer:
     """Tracer of a module; made once per module, it follows a provider that is configured later."""
     return trace.get_tracer(name, __version__)

@@ -41,6 +41,6 @@ def count_vectors(vector_type: str, count: int) -> None:
     _EMBEDDINGS.labels(vector_type).inc(count)
 
 
-def count_outcome(outcome: str) -> None:
-    """Records what became of an ingest event."""
-    _INGEST_EVENTS.labels(outcome).inc()
+def count_outcome(outcome: str, deliveries: int = 1) -> None:
+    """Records what became of ingest events."""
+    _INGEST_EVENTS.labels(outcome).inc(deliveries)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sightwire_embedder.ingest.outbox import (
     MAX_BATCH_BYTES,
@@ -12,7 +12,9 @@ from sightwire_embedder.ingest.outbox import (
     MAX_ITEM_BYTES,
     Destination,
     Outbox,
+    OutgoingItem,
     make_batches,
+    require_storable,
 )
 
 from sightwire.bus.connection import OutgoingMessage
@@ -29,8 +31,9 @@ def item(item_id: str, size: int = 0) -> events_pb2.EmbeddedItem:
     return events_pb2.EmbeddedItem(item_id=item_id, text="x" * size)
 
 
-def status(item_id: str) -> ItemStatus:
-    return ItemStatus(collection="photos", id=item_id, state=ItemState.EMBEDDED)
+def entry(item_id: str, destination: Destination = PHOTOS) -> OutgoingItem:
+    status = ItemStatus(collection="photos", id=item_id, state=ItemState.EMBEDDED)
+    return OutgoingItem(destination, item(item_id), status)
 
 
 @given(
@@ -41,6 +44,7 @@ def status(item_id: str) -> ItemStatus:
         max_size=100,
     )
 )
+@settings(deadline=None)
 def test_batches(entries):
     items = [(destination, item(str(number), size)) for number, (destination, size) in enumerate(entries)]
     batches = make_batches(items)
@@ -87,10 +91,10 @@ def item_ids(messages: Sequence[OutgoingMessage]) -> list[list[str]]:
 async def test_what_is_ready_while_a_batch_is_stored_leaves_together():
     bus = Bus()
     async with Outbox(bus.publish_all, bus.send_status) as outbox:
-        first = asyncio.create_task(outbox.put(PHOTOS, item("a"), status("a")))
+        first = asyncio.create_task(outbox.put(entry("a")))
         await bus.has_begun.wait()
         later = ((PHOTOS, "b"), (TEXTS, "c"), (PHOTOS, "d"))
-        others = [asyncio.create_task(outbox.put(place, item(name), status(name))) for place, name in later]
+        others = [asyncio.create_task(outbox.put(entry(name, place))) for place, name in later]
         await asyncio.sleep(0)
         assert not first.done()
         bus.gate.set()
@@ -106,30 +110,30 @@ async def test_every_item_of_a_failed_publish_learns_of_it_and_the_next_is_tried
     bus.is_down = True
     bus.gate.set()
     async with Outbox(bus.publish_all, bus.send_status) as outbox:
-        results = await asyncio.gather(*(outbox.put(PHOTOS, item(n), status(n)) for n in "ab"), return_exceptions=True)
+        results = await asyncio.gather(*(outbox.put(entry(n)) for n in "ab"), return_exceptions=True)
         assert [type(result) for result in results] == [UnavailableError, UnavailableError]
         bus.is_down = False
-        await outbox.put(PHOTOS, item("c"), status("c"))
+        await outbox.put(entry("c"))
 
 
-async def test_an_item_that_no_message_can_carry_is_refused_alone():
+async def test_items_that_are_put_together_leave_together():
     bus = Bus()
     bus.gate.set()
     async with Outbox(bus.publish_all, bus.send_status) as outbox:
-        too_large, small = await asyncio.gather(
-            outbox.put(PHOTOS, item("a", MAX_ITEM_BYTES), status("a")),
-            outbox.put(PHOTOS, item("b"), status("b")),
-            return_exceptions=True,
-        )
-    assert isinstance(too_large, TooLargeError)
-    assert small is None
-    assert [item_ids(messages) for messages in bus.published] == [[["b"]]]
+        await outbox.put(entry("a"), entry("b"), entry("c", TEXTS))
+    assert [item_ids(messages) for messages in bus.published] == [[["a", "b"], ["c"]]]
+
+
+def test_an_item_that_no_message_can_carry_is_refused():
+    with pytest.raises(TooLargeError, match="may have 8,323,072 bytes"):
+        require_storable(item("a", MAX_ITEM_BYTES))
+    require_storable(item("a", MAX_ITEM_BYTES - 100))
 
 
 async def test_items_that_were_not_stored_when_it_closes_are_told():
     bus = Bus()
     async with Outbox(bus.publish_all, bus.send_status) as outbox:
-        waiting = asyncio.create_task(outbox.put(PHOTOS, item("a"), status("a")))
+        waiting = asyncio.create_task(outbox.put(entry("a")))
         await bus.has_begun.wait()
     with pytest.raises(UnavailableError, match="shutting down"):
         await waiting

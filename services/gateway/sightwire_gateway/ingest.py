@@ -119,8 +119,11 @@ class Ingest:
         if not self._bus.is_connected:
             raise UnavailableError("the bus is not reachable, so nothing can be stored now; try again")
         # Before the events: messages of one connection keep their order, so that what an event causes comes later.
+        now = datetime.now(UTC)
         for event in events:
-            await self._statuses.send(ItemStatus(collection=collection, id=event.id, state=ItemState.ACCEPTED))
+            await self._statuses.send(
+                ItemStatus(collection=collection, id=event.id, state=ItemState.ACCEPTED, updated_at=now)
+            )
         messages = ingest_messages(collection, events, may_join)
         try:
             sequences = await self._publish([each.message for each in messages])

@@ -14,7 +14,7 @@ from sightwire.bus.headers import event_headers
 from sightwire.contracts import ingest_batches, subjects
 from sightwire.contracts.events import IngestEvent
 from sightwire.contracts.ingest_batches import BatchedEvent
-from sightwire.telemetry.tracing import traceparent_of, tracer
+from sightwire.telemetry.tracing import is_tracing, traceparent_of, tracer
 
 _SOURCE: Final = "gateway"
 _tracer = tracer(__name__)
@@ -73,8 +73,8 @@ def _message_of_several(collection: str, batch: Sequence[BatchedEvent]) -> Outgo
 
 
 def _traceparent(collection: str, event: IngestEvent) -> str:
-    if not trace.get_current_span().get_span_context().is_valid:
-        return ""  # Tracing is off, since requests have spans.
+    if not is_tracing():
+        return ""
     with _publishing(collection, event, own_trace=True) as span:
         return traceparent_of(span)
 

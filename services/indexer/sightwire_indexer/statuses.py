@@ -5,6 +5,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sightwire.contracts.events import ItemState, ItemStatus
 from sightwire.segments.manifest import Manifest
@@ -72,7 +73,10 @@ class StatusAnnouncer:
         loaded = self._loaded_everywhere()
         while self._waiting and self._waiting[0].manifest_version <= loaded:
             entry = self._waiting[0]
-            statuses = [item_status(self._collection, outcome, entry.manifest_version) for outcome in entry.outcomes]
+            now = datetime.now(UTC)
+            statuses = [
+                item_status(self._collection, outcome, entry.manifest_version, now) for outcome in entry.outcomes
+            ]
             try:
                 await self._send(statuses)
             except Exception:
@@ -83,7 +87,7 @@ class StatusAnnouncer:
             self.announced_sequence = max(self.announced_sequence, entry.sequence)
 
 
-def item_status(collection: str, outcome: ItemOutcome, manifest_version: int) -> ItemStatus:
+def item_status(collection: str, outcome: ItemOutcome, manifest_version: int, now: datetime) -> ItemStatus:
     """The status of an item that a manifest holds, or holds as deleted."""
     return ItemStatus(
         collection=collection,
@@ -92,13 +96,14 @@ def item_status(collection: str, outcome: ItemOutcome, manifest_version: int) ->
         version=outcome.version,
         objects=None if outcome.deleted else outcome.objects,
         manifest_version=manifest_version,
+        updated_at=now,
     )
 
 
 def rejection_status(manifest: Manifest, rejection: Rejection, known: ItemOutcome | None) -> ItemStatus:
     """The status of an item that cannot be indexed: failed, unless the index holds a newer version of it."""
     if known is not None and known.version > rejection.version:
-        return item_status(manifest.collection, known, manifest.version)
+        return item_status(manifest.collection, known, manifest.version, datetime.now(UTC))
     return ItemStatus(
         collection=manifest.collection,
         id=rejection.id,

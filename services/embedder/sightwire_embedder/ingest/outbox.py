@@ -36,12 +36,27 @@ class Destination(NamedTuple):
     space: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Entry:
+class OutgoingItem(NamedTuple):
+    """An item to publish, and its status, which leaves just before it."""
+
     destination: Destination
     item: events_pb2.EmbeddedItem
     status: ItemStatus
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Entry:
+    """Items that learn together whether they were stored."""
+
+    items: Sequence[OutgoingItem]
     stored: "asyncio.Future[None]"
+
+
+def require_storable(item: events_pb2.EmbeddedItem) -> None:
+    """Raises `TooLargeError` for an item that no message can carry: it would fail the others of its message as well."""
+    item_bytes = item.ByteSize()
+    if item_bytes > MAX_ITEM_BYTES:
+        raise TooLargeError(f"an embedded item may have {MAX_ITEM_BYTES:,} bytes, this one has {item_bytes:,}")
 
 
 def make_batches(
@@ -84,18 +99,16 @@ class Outbox:
             if not entry.stored.done():
                 entry.stored.set_exception(UnavailableError("the embedder is shutting down; the event stays queued"))
 
-    async def put(self, destination: Destination, item: events_pb2.EmbeddedItem, status: ItemStatus) -> None:
-        """Returns once the bus has stored the item.
+    async def put(self, *items: OutgoingItem) -> None:
+        """Returns once the bus has stored all items.
 
-        `status` is sent just before the item, so that it is stored before whatever the item causes. Raises
-        `UnavailableError` when the bus did not confirm the item, `TooLargeError` when it could never take it.
+        Raises:
+            UnavailableError: the bus did not confirm one of them.
         """
-        item_bytes = item.ByteSize()
-        if item_bytes > MAX_ITEM_BYTES:
-            # Refused here, since it would fail the others of its message as well.
-            raise TooLargeError(f"an embedded item may have {MAX_ITEM_BYTES:,} bytes, this one has {item_bytes:,}")
+        if not items:
+            return
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._entries.append(_Entry(destination, item, status, stored))
+        self._entries.append(_Entry(items, stored))
         self._filled.set()
         await stored
 
@@ -109,15 +122,16 @@ class Outbox:
                 await self._publish_entries(entries)
 
     async def _publish_entries(self, entries: list[_Entry]) -> None:
+        items = [item for entry in entries for item in entry.items]
         with _tracer.start_as_current_span(
             "publish embedded",
-            links=links_to(entry.item.traceparent for entry in entries if entry.item.traceparent),
-            attributes={"sightwire.items": len(entries)},
+            links=links_to(each.item.traceparent for each in items if each.item.traceparent),
+            attributes={"sightwire.items": len(items)},
         ):
             try:
-                batches = make_batches([(entry.destination, entry.item) for entry in entries])
-                for entry in entries:
-                    await self._send_status(entry.status)
+                batches = make_batches([(each.destination, each.item) for each in items])
+                for each in items:
+                    await self._send_status(each.status)
                 await self._publish([_message(batch) for batch in batches])
             except asyncio.CancelledError:
                 self._entries = entries

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import itertools
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,10 +17,10 @@ from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.events import IngestEvent, ItemState, ItemStatus, Operation
 from sightwire.ending_tasks import end_tasks
 from sightwire.errors import SightwireError
-from sightwire.telemetry.tracing import TRACEPARENT, context_from, traceparent_of, tracer
+from sightwire.telemetry.tracing import TRACEPARENT, context_from, is_tracing, traceparent_of, tracer
 from sightwire.v1 import events_pb2
 from sightwire_embedder.ingest.delivery import IngestDelivery, parse_event, readable_id
-from sightwire_embedder.ingest.outbox import Destination, Outbox, SendStatus
+from sightwire_embedder.ingest.outbox import Destination, Outbox, OutgoingItem, SendStatus, require_storable
 from sightwire_embedder.ingest.retry import Bury, NeverAnsweredError, RetryPolicy, verdict
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ _tracer = tracer(__name__)
 #: Time in which the bus expects an answer for a delivery, or word that it is still being worked on.
 ACK_WAIT_SECONDS: Final = 10.0
 _PROGRESS_INTERVAL_SECONDS: Final = ACK_WAIT_SECONDS / 3
+#: Events of a message that are worked on before others get a turn on the event loop.
+_WITHOUT_PAUSE: Final = 16
 
 EmbedItem = Callable[[IngestEvent, CollectionRecord, int], Awaitable[events_pb2.EmbeddedItem]]
 FindCollection = Callable[[str], Awaitable[CollectionRecord]]
@@ -40,9 +43,9 @@ class BuryDelivery(Protocol):
 
 
 class CountOutcome(Protocol):
-    """Told what became of each delivery: embedded, retried or buried."""
+    """Told what became of deliveries: embedded, retried or buried."""
 
-    def __call__(self, outcome: str) -> None: ...
+    def __call__(self, outcome: str, deliveries: int = 1) -> None: ...
 
 
 class IngestPipeline:
@@ -68,6 +71,7 @@ class IngestPipeline:
         self._bury = bury
         self._count_outcome = count_outcome
         self._retry_policy = retry_policy
+        self._max_in_flight = max_in_flight
         self._room = asyncio.Semaphore(max_in_flight)
         self._drain_seconds = drain_seconds
         #: Deliveries that nobody has answered for yet, those that wait for room included.
@@ -99,41 +103,67 @@ class IngestPipeline:
     async def accept(self, deliveries: Sequence[IngestDelivery]) -> None:
         """Starts work on all deliveries; returns when the last has begun, so that a full pipeline slows its source."""
         self._unanswered.update(deliveries)
-        for delivery in deliveries:
-            await self._room.acquire()
-            task = asyncio.create_task(self._process(delivery))
+        for _, members in itertools.groupby(deliveries, _group_key):
+            group = list(members)
+            places = min(len(group), self._max_in_flight)
+            for _ in range(places):
+                await self._room.acquire()
+            work = self._process(group[0]) if len(group) == 1 else self._process_together(group)
+            task = asyncio.create_task(work)
             self._tasks.add(task)
-            task.add_done_callback(functools.partial(self._finish, delivery))
+            task.add_done_callback(functools.partial(self._finish, group, places))
 
-    def _finish(self, delivery: IngestDelivery, task: asyncio.Task[None]) -> None:
+    def _finish(self, group: Sequence[IngestDelivery], places: int, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._room.release()
+        for _ in range(places):
+            self._room.release()
         if task.cancelled():
-            return  # draining gives the delivery back
-        self._unanswered.discard(delivery)
+            return  # draining gives the deliveries back
+        self._unanswered.difference_update(group)
         if (error := task.exception()) is not None:
             # The bus delivers it again when its time for an answer is over.
             logger.error("cannot answer for a delivery", exc_info=error)
 
+    async def _process_together(self, group: Sequence[IngestDelivery]) -> None:
+        """Events of one message without spans. One after the other, as none of them has to wait; published at once."""
+        embedded: list[tuple[IngestDelivery, OutgoingItem]] = []
+        failed: list[tuple[IngestDelivery, Exception]] = []
+        for number, delivery in enumerate(group):
+            if number % _WITHOUT_PAUSE == 0:
+                await asyncio.sleep(0)
+            try:
+                embedded.append((delivery, await self._embedded(delivery, trace.INVALID_SPAN)))
+            except Exception as error:
+                failed.append((delivery, error))
+        try:
+            await self._outbox.put(*(item for _, item in embedded))
+        except Exception as bus_error:
+            failed += [(delivery, bus_error) for delivery, _ in embedded]
+            embedded.clear()
+        for delivery, _ in embedded:
+            await delivery.message.ack()
+        self._count_outcome("embedded", len(embedded))
+        for delivery, reason in failed:
+            await self._answer_failure(delivery, reason, trace.INVALID_SPAN)
+
     async def _process(self, delivery: IngestDelivery) -> None:
-        parent = context_from(delivery.headers.get(TRACEPARENT))
         with _tracer.start_as_current_span(
             "embed item",
-            context=parent,
+            context=context_from(delivery.headers.get(TRACEPARENT)),
             kind=trace.SpanKind.CONSUMER,
             attributes={"messaging.destination.name": delivery.subject, "sightwire.version": delivery.sequence},
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
             try:
-                await self._embed_and_publish(delivery, span)
+                await self._outbox.put(await self._embedded(delivery, span))
             except Exception as error:
                 await self._answer_failure(delivery, error, span)
             else:
                 await delivery.message.ack()
                 self._count_outcome("embedded")
 
-    async def _embed_and_publish(self, delivery: IngestDelivery, span: trace.Span) -> None:
+    async def _embedded(self, delivery: IngestDelivery, span: trace.Span) -> OutgoingItem:
         if delivery.deliveries > self._retry_policy.max_deliveries:
             # It never got as far as an error: something in it may kill the process.
             raise NeverAnsweredError(
@@ -143,6 +173,7 @@ class IngestPipeline:
         record = await self._find_collection(delivery.collection)
         item = await self._embed(event, record, delivery.sequence)
         item.traceparent = traceparent_of(span)
+        require_storable(item)
         status = ItemStatus(
             collection=delivery.collection,
             id=event.id,
@@ -150,7 +181,7 @@ class IngestPipeline:
             version=delivery.sequence,
             objects=len(item.objects) if event.operation is Operation.PUT else None,
         )
-        await self._outbox.put(Destination(record.name, record.uid, record.space), item, status)
+        return OutgoingItem(Destination(record.name, record.uid, record.space), item, status)
 
     async def _answer_failure(self, delivery: IngestDelivery, error: Exception, span: trace.Span) -> None:
         if not isinstance(error, SightwireError):
@@ -206,3 +237,9 @@ class IngestPipeline:
                 # It may be answered at this moment, or the bus may be away, which will deliver it again.
                 with contextlib.suppress(NatsError):
                     await delivery.message.in_progress()
+
+
+def _group_key(delivery: IngestDelivery) -> int:
+    """The same for deliveries that are worked on together: of one message, and not traced each on its own."""
+    is_alone = delivery.position is None or is_tracing() or TRACEPARENT in delivery.headers
+    return id(delivery if is_alone else delivery.message)
