@@ -24,8 +24,10 @@ from bench.search.task import PERCENTS, Rows, Task, recall
 #: Efforts that are tried until the recall is reached.
 EFFORTS: Final = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
 RECALL: Final = 0.95
-#: Queries that an effort is tried with before all are.
-_SAMPLE: Final = 200
+#: Queries that efforts are tried with.
+_SAMPLE: Final = 100
+#: The effort that suffices for them is then tried with as many as can be answered in so long, mostly all.
+_CHECK_SECONDS: Final = 20.0
 CLIENTS: Final = (1, 16)
 
 
@@ -38,7 +40,7 @@ class Plan:
 
     @classmethod
     def of(cls, quick: bool) -> "Plan":
-        return cls(1, 0.5) if quick else cls(3, 2.5)
+        return cls(1, 0.5) if quick else cls(3, 2.0)
 
 
 async def measure_engine(entry: EngineEntry, task_folder: Path, plan: Plan) -> EngineResult:
@@ -101,15 +103,23 @@ async def _tuned(engine: Engine, truth: Rows, percent: int) -> tuple[Clients, in
         clients = await engine.asking(effort=effort, percent=percent)
         return recall(await clients.answers(numbers.tolist()), truth[numbers])
 
-    everything = np.arange(len(truth))
-    # A slow engine would be asked for minutes if each effort that is tried were tried with all queries.
-    sample = everything[:: max(1, len(truth) // _SAMPLE)]
+    # A slow engine would be asked for many minutes if each effort that is tried were tried with all queries.
+    sample = _spread(len(truth), _SAMPLE)
     effort, reached = await smallest_effort(EFFORTS, lambda tried: recall_of(tried, sample))
+    started = time.perf_counter()
+    await recall_of(effort, sample)
+    seconds_each = (time.perf_counter() - started) / len(sample)
+    checked = _spread(len(truth), max(_SAMPLE, int(_CHECK_SECONDS / seconds_each)))
     for tried in EFFORTS[EFFORTS.index(effort) :]:
-        effort, reached = tried, await recall_of(tried, everything)
+        effort, reached = tried, await recall_of(tried, checked)
         if reached >= RECALL:
             break
     return await engine.asking(effort=effort, percent=percent), effort, reached
+
+
+def _spread(count: int, wanted: int) -> Rows:
+    """At most `wanted` of the numbers below `count`, spread evenly."""
+    return np.unique(np.linspace(0, count - 1, min(wanted, count)).astype(np.int64))
 
 
 async def _loops(
