@@ -20,14 +20,16 @@ from sightwire.contracts.events import IndexFailed, IndexReady, IngestEvent, Ite
 from sightwire.contracts.filters import Filter
 from sightwire.contracts.operations import OperationRecord
 from sightwire.contracts.schedules import SchedulePaused
-from sightwire.settings import SharedSettings
+from sightwire.settings import SharedSettings, is_reloadable
 
 _HERE: Final = Path(__file__).parent
 _SETTINGS_INTRODUCTION: Final = """\
 # Settings
 Environment variables, or keys of the YAML file that `SIGHTWIRE_CONFIG` names: without the prefix `SIGHTWIRE_` and in
 lower case (`nats_url: …`). The environment wins. A value that cannot work ends the process with exit status 78 and says
-which one it is. This page is generated from the services' settings classes by `make contracts`.
+which one it is. Those with *yes* under *reload* can change in the file while a service runs: it reads the file again on
+SIGHUP, POST `/-/reload` or `sightwire config reload`, and applies nothing if anything in it is wrong.
+This page is generated from the services' settings classes by `make contracts`.
 """
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _SCHEMAS: Final[Mapping[str, type[BaseModel]]] = {
@@ -97,12 +99,15 @@ def settings_table() -> bytes:
 
 def _settings_of(title: str, settings: type[SharedSettings], *, known: frozenset[str]) -> str:
     rows = [
-        f"| `SIGHTWIRE_{name.upper()}` | {_default_of(field)} | {_one_line(field.description or '')} |"
+        f"| `SIGHTWIRE_{name.upper()}` | {_default_of(field)} | {_one_line(field.description or '')} | {reload} |"
         for name, field in settings.model_fields.items()
         if name not in known
+        for reload in ["yes" if is_reloadable(settings, name) else ""]
     ]
     summary = _one_line((settings.__doc__ or "").partition("\n\n")[0])
-    return "\n".join([f"## {title}", summary, "", "| variable | default | what |", "|---|---|---|", *rows, ""])
+    return "\n".join(
+        [f"## {title}", summary, "", "| variable | default | what | reload |", "|---|---|---|---|", *rows, ""]
+    )
 
 
 def _default_of(field: FieldInfo) -> str:

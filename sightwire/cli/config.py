@@ -1,17 +1,15 @@
 """`sightwire config`: check a settings file, and have the services read it again."""
 
 import asyncio
-import os
-import signal
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 
 import httpx
 import typer
 
-from sightwire.cli.options import AsJson, DataDir
+from sightwire.cli.options import ApiKey, AsJson, DataDir
 from sightwire.cli.output import escaped, print_json, print_table
 from sightwire.errors import ConfigurationError
 
@@ -25,13 +23,15 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_SERVICES = ("gateway", "embedder", "indexer", "searcher")
+Service = Literal["gateway", "embedder", "indexer", "searcher"]
+_SERVICES: Final[tuple[Service, ...]] = get_args(Service)
 _ANSWER_SECONDS = 10.0
 
 
 @app.command("check")
 def check(
     file: Annotated[Path, typer.Argument(help="YAML file with settings.", exists=True, dir_okay=False)],
+    service: Annotated[Service | None, typer.Option(help="Check it for this service alone.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Name everything that is wrong with a settings file, for each service that is installed here.
@@ -42,12 +42,16 @@ def check(
 
     values = read_settings_file(file)
     classes = _settings_classes()
+    known = {name for settings_class in classes.values() for name in settings_class.model_fields}
+    if service is not None:
+        classes = {name: settings_class for name, settings_class in classes.items() if name == service}
+        if not classes:
+            raise ConfigurationError(f"the {service} is not installed here: check the file where it is")
     problems: list[dict[str, str | None]] = [
-        {"service": service, "setting": problem.name, "problem": problem.text}
-        for service, settings_class in classes.items()
+        {"service": name, "setting": problem.name, "problem": problem.text}
+        for name, settings_class in classes.items()
         for problem in problems_of_file(settings_class, values)
     ]
-    known = {name for settings_class in classes.values() for name in settings_class.model_fields}
     problems += [
         {"service": None, "setting": name, "problem": "no service that is installed here knows it"}
         for name in values
@@ -67,7 +71,7 @@ def check(
 
 
 @app.command("reload")
-def reload(data_dir: DataDir = Path("data"), as_json: AsJson = False) -> None:
+def reload(data_dir: DataDir = Path("data"), api_key: ApiKey = None, as_json: AsJson = False) -> None:
     """Have every service of the platform that runs here read its settings file again.
 
     A file with a mistake changes nothing. Exits with 1 when a service refuses it.
@@ -79,7 +83,8 @@ def reload(data_dir: DataDir = Path("data"), as_json: AsJson = False) -> None:
         raise ConfigurationError(
             f"no platform runs on {data_dir.absolute()}; elsewhere send SIGHUP to each service, or POST /-/reload"
         )
-    outcomes = asyncio.run(_reload_all([process for process in info.processes if process.name in _SERVICES]))
+    services = [process for process in info.processes if process.name in _SERVICES]
+    outcomes = asyncio.run(_reload_all(services, api_key))
     if as_json:
         print_json(outcomes)
     else:
@@ -97,18 +102,18 @@ def _settings_classes() -> "dict[str, type[SharedSettings]]":
     }
 
 
-async def _reload_all(processes: "list[ProcessInfo]") -> list[dict[str, Any]]:
+async def _reload_all(processes: "list[ProcessInfo]", api_key: str | None) -> list[dict[str, Any]]:
     # trust_env off: a proxy for the internet must not be asked about this machine's own processes.
     async with httpx.AsyncClient(trust_env=False, timeout=_ANSWER_SECONDS) as client:
-        return list(await asyncio.gather(*(_reload(client, process) for process in processes)))
+        return list(await asyncio.gather(*(_reload(client, process, api_key) for process in processes)))
 
 
-async def _reload(client: httpx.AsyncClient, process: "ProcessInfo") -> dict[str, Any]:
+async def _reload(client: httpx.AsyncClient, process: "ProcessInfo", api_key: str | None) -> dict[str, Any]:
     outcome: dict[str, Any] = {"service": process.name, "applied": [], "needs_restart": [], "problem": None}
-    if process.name == "gateway":
-        return {**outcome, "problem": _signal(process)}
+    # Of the services only the gateway knows keys.
+    headers = {"authorization": f"Bearer {api_key}"} if process.name == "gateway" and api_key is not None else {}
     try:
-        response = await client.post(f"{process.operations_url}/-/reload")
+        response = await client.post(f"{process.operations_url}/-/reload", headers=headers)
         document = response.json()
     except (httpx.HTTPError, ValueError) as error:
         return {**outcome, "problem": f"it did not answer: {type(error).__name__}: {error}"}
@@ -117,20 +122,8 @@ async def _reload(client: httpx.AsyncClient, process: "ProcessInfo") -> dict[str
     return {**outcome, "applied": document["applied"], "needs_restart": document["needs_restart"]}
 
 
-def _signal(process: "ProcessInfo") -> str | None:
-    """Tells the gateway, whose port is public, by a signal; its log says what came of it."""
-    if process.pid is None:
-        return "it does not run now"
-    try:
-        os.kill(process.pid, signal.SIGHUP)
-    except OSError as error:
-        return f"it cannot be told: {error}"
-    return None
-
-
 def _outcome_row(outcome: dict[str, Any]) -> tuple[Any, ...]:
     def changes(kind: str) -> str:
         return ", ".join(f"{change['name']}: {change['before']} → {change['after']}" for change in outcome[kind])
 
-    applied = "see its log" if outcome["service"] == "gateway" and not outcome["problem"] else changes("applied")
-    return outcome["service"], applied, changes("needs_restart"), escaped(outcome["problem"] or "")
+    return outcome["service"], changes("applied"), changes("needs_restart"), escaped(outcome["problem"] or "")

@@ -34,3 +34,14 @@ def test_good_file_is_called_good(tmp_path: Path) -> None:
     file.write_text("log_level: DEBUG\n")
     answer = CliRunner().invoke(app, ["config", "check", str(file)])
     assert "is good for gateway, embedder, indexer, searcher" in " ".join(answer.stdout.split())
+
+
+def test_a_file_is_checked_for_one_service_alone(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("indexer_commit_seconds: -1\ngateway_port: http\ntypo: 1\n")
+    answer = CliRunner().invoke(app, ["config", "check", str(file), "--service", "gateway", "--json"])
+    named = json.loads(answer.stdout)["problems"]
+    assert [(problem["service"], problem["setting"]) for problem in named] == [
+        ("gateway", "gateway_port"),
+        (None, "typo"),
+    ]
