@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Final
 
 from obstore.exceptions import BaseError
 
@@ -21,6 +22,9 @@ from sightwire_indexer.backups.manifest import BackupManifest, parse_backup, ser
 from sightwire_indexer.backups.options import BackupOptions
 
 logger = logging.getLogger(__name__)
+
+#: Descriptions of backups, in a store that may be far away.
+_READ_AT_ONCE: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +71,24 @@ class BackupStore:
 
     async def catalogue(self, layout: BackupLayout) -> Catalogue:
         """What backups there are of an incarnation."""
+        keys = [key for key in await self._blobs.keys(layout.backups_prefix) if key.endswith(f"/{MANIFEST_FILE}")]
+        reading = asyncio.Semaphore(_READ_AT_ONCE)
+
+        async def read(key: str) -> BackupManifest | None:
+            async with reading:
+                return await self._read(key)
+
+        results = await asyncio.gather(*map(read, keys), return_exceptions=True)
         backups: list[BackupManifest] = []
         damaged: list[str] = []
-        for key in await self._blobs.keys(layout.backups_prefix):
-            if not key.endswith(f"/{MANIFEST_FILE}"):
-                continue
-            try:
-                backups.append(parse_backup(await self._blobs.get(key), key))
-            except NotFoundError:
-                # Removed since it was listed.
-                continue
-            except CorruptDataError as error:
-                logger.error("the description of a backup is damaged", extra={"key": key, "error": error.detail})
+        for key, result in zip(keys, results, strict=True):
+            if isinstance(result, CorruptDataError):
+                logger.error("the description of a backup is damaged", extra={"key": key, "error": result.detail})
                 damaged.append(key)
+            elif isinstance(result, BaseException):
+                raise result
+            elif result is not None:
+                backups.append(result)
         ordered = sorted(backups, key=lambda backup: (backup.created_at, backup.id))
         return Catalogue(layout, tuple(ordered), tuple(damaged))
 
@@ -96,9 +105,8 @@ class BackupStore:
         """
         for layout in await self.layouts():
             key = layout.manifest_key(backup)
-            try:
-                found = parse_backup(await self._blobs.get(key), key)
-            except NotFoundError:
+            found = await self._read(key)
+            if found is None:
                 continue
             if found.id != backup or found.layout != layout:
                 raise CorruptDataError(f"blob {key!r} describes backup {found.id!r} of {found.layout.prefix}")
@@ -116,6 +124,13 @@ class BackupStore:
     async def remove(self, backup: BackupManifest) -> None:
         """Makes a backup not exist any more; its files stay for the others."""
         await self._blobs.delete([backup.layout.manifest_key(backup.id)])
+
+    async def _read(self, key: str) -> BackupManifest | None:
+        """A backup by the key of its description; None if there is none, or none any more."""
+        try:
+            return parse_backup(await self._blobs.get(key), key)
+        except NotFoundError:
+            return None
 
 
 def open_backup_store(options: BackupOptions) -> BackupStore:
