@@ -38,7 +38,9 @@ from sightwire.segments.generations import GenerationState
 from sightwire.segments.layout import IndexLayout, report_name_of
 from sightwire.segments.resolution import Change
 
-THRESHOLDS = GateThresholds(sample=400)
+THRESHOLDS = GateThresholds(sample=40)
+#: More than there is: nothing is left to chance.
+EVERYTHING = 400
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -191,7 +193,7 @@ async def test_swapped_vectors_are_named(world: GateWorld) -> None:
         rows[[0, 1]] = rows[[1, 0]]
 
     await world.stage(world.items, break_segment=lambda folder: edit_vectors(folder, "place", swap))
-    gate = failed_gate(await validated(world, min_recall=0.9), "metadata")
+    gate = failed_gate(await validated(world, sample=EVERYTHING), "metadata")
     assert len(gate.failures) == 2
     assert "its vector in field 'place' is another one" in gate.failures[0]
 
@@ -228,7 +230,7 @@ async def test_equal_vectors_may_stand_in_for_one_another(world: GateWorld) -> N
 async def test_stale_metadata_is_named(world: GateWorld) -> None:
     stale = [replace(world.items[0], tags=("old",), metadata={"price": 3.5}), *world.items[1:]]
     await world.stage(stale)
-    gate = failed_gate(await validated(world), "metadata")
+    gate = failed_gate(await validated(world, sample=EVERYTHING), "metadata")
     assert gate.failures == (
         "item 'item-000', version 2: tags is ['old'], expected ['tag0']",
         "item 'item-000', version 2: metadata.price is 3.5, expected 0.0",
@@ -237,7 +239,7 @@ async def test_stale_metadata_is_named(world: GateWorld) -> None:
 
 async def test_an_older_version_is_named(world: GateWorld) -> None:
     await world.stage([picture(0), *world.items[1:]])
-    report = await validated(world)
+    report = await validated(world, sample=EVERYTHING)
     assert [gate.gate for gate in report.gates if not gate.passed] == ["count", "metadata"]
     assert report.gates[-2].failures == ("item 'item-000' has version 1, what the generation was made from has 2",)
 

@@ -17,6 +17,8 @@ from sightwire_indexer.validation.trial import Trial, gate_report
 #: Of the candidate's vectors, as many the live generation must have to be compared with.
 _COMPARABLE_SHARE: Final = 0.5
 _SLOWEST_NAMED: Final = 5
+#: A median needs no more.
+_MAX_QUERIES: Final = 100
 
 
 def latency(trial: Trial) -> GateReport:
@@ -27,7 +29,7 @@ def latency(trial: Trial) -> GateReport:
         vectors = trial.candidate.vectors(field)
         if not vectors or trial.live.vectors(field) < _COMPARABLE_SHARE * vectors:
             continue
-        owners, queries = queries_near_vectors(trial.candidate, field, trial.thresholds.sample)
+        owners, queries = queries_near_vectors(trial.candidate, field, min(trial.thresholds.sample, _MAX_QUERIES))
         times = _times(trial, field, queries)
         ours, theirs = median(time for time, _ in times), median(time for _, time in times)
         measured[field] = {"candidate_ms": round(ours, 3), "live_ms": round(theirs, 3)}
