@@ -63,8 +63,13 @@ class Configuration(Generic[SettingsType]):
         """Reads the file again and applies what changed of the reloadable settings.
 
         Raises:
-            ConfigurationError: something in it is wrong: nothing was applied. The message names every key.
+            ConfigurationError: something in it is wrong: nothing was applied. The message names every key. Or there is
+                no file.
         """
+        if CONFIG_FILE_VARIABLE not in os.environ:
+            raise ConfigurationError(
+                f"there is no file to read again: start the service with {CONFIG_FILE_VARIABLE} naming one"
+            )
         async with self._lock:
             try:
                 outcome = await self._reload()
@@ -83,10 +88,6 @@ class Configuration(Generic[SettingsType]):
             return outcome
 
     async def _reload(self) -> ReloadOutcome:
-        if CONFIG_FILE_VARIABLE not in os.environ:
-            raise ConfigurationError(
-                f"there is no file to read again: start the service with {CONFIG_FILE_VARIABLE} naming one"
-            )
         fresh = await asyncio.to_thread(load_settings, type(self.settings))
         outcome = changes_between(self.settings, fresh)
         if outcome.applied:

@@ -5,7 +5,6 @@ import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -113,9 +112,10 @@ def _stop(context: ServiceContext[SettingsType], number: signal.Signals) -> None
 
 def _start_reload(context: ServiceContext[SettingsType], reloads: "set[asyncio.Task[None]]") -> None:
     async def reload() -> None:
-        # The configuration has logged what is wrong.
-        with suppress(ConfigurationError):
+        try:
             await context.configuration.reload()
+        except ConfigurationError as error:
+            logger.warning("the signal to read the settings again changed nothing", extra={"reason": error.detail})
 
     task = asyncio.create_task(reload(), name="reload")
     reloads.add(task)

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,14 @@ async def sightwire(*arguments: str) -> tuple[int, str]:
     """Exit status of `sightwire` with these arguments, and what it printed, on one line."""
     exit_status, printed = await run_to_end(*COMMAND, *arguments)
     return exit_status, " ".join(printed.split())
+
+
+@pytest.fixture
+def write_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], object]:
+    """Writes the settings file that the environment names."""
+    path = tmp_path / "settings.yml"
+    monkeypatch.setenv("SIGHTWIRE_CONFIG", str(path))
+    return path.write_text
 
 
 @asynccontextmanager
@@ -61,6 +69,32 @@ def is_alive(process_id: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+async def test_services_read_their_settings_again(tmp_path: Path, write_settings: Callable[[str], object]) -> None:
+    write_settings("log_level: INFO\n")
+    data, port = tmp_path / "data", find_free_port()
+    command = ("config", "reload", "--data-dir", str(data), "--json")
+    async with up(data, port) as (process, ready):
+        write_settings("log_level: WARNING\nsearcher_keep_seconds: 7\ngateway_port: 1\n")
+        exit_status, printed = await sightwire(*command)
+        assert exit_status == 0
+        applied = {entry["service"]: [change["name"] for change in entry["applied"]] for entry in json.loads(printed)}
+        assert applied == {
+            "gateway": ["log_level"],
+            "embedder": ["log_level"],
+            "indexer": ["log_level"],
+            "searcher": ["log_level", "searcher_keep_seconds"],
+        }
+        write_settings("log_level: LOUD\n")
+        exit_status, printed = await sightwire(*command)
+        assert exit_status == 1
+        assert all("SIGHTWIRE_LOG_LEVEL" in entry["problem"] for entry in json.loads(printed))
+        # A terminal that is closed ends the platform, as it always did.
+        process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(30):
+            assert await process.wait() == 0
+        assert not any(map(is_alive, process_ids(ready)))
 
 
 async def test_ctrl_c_stops_everything_and_the_next_start_finds_everything(

@@ -102,6 +102,7 @@ async def test_without_a_file_there_is_nothing_to_read_again(monkeypatch: pytest
     monkeypatch.delenv(CONFIG_FILE_VARIABLE, raising=False)
     with pytest.raises(ConfigurationError, match=CONFIG_FILE_VARIABLE):
         await Configuration(ToySettings()).reload()
+    assert succeeded() == 1.0
 
 
 async def test_the_environment_wins_over_the_file(
