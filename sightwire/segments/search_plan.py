@@ -12,6 +12,8 @@ RELIABLE_SHARE: Final = 2 / 3
 _CANDIDATES_PER_NOT_PASSING: Final = 2
 #: How much farther a graph search looks when too few of its candidates passed the filter.
 _WIDENING: Final = 8
+#: How many times cheaper than exact search that must be.
+_SAVING_OF_SECOND_WALK: Final = 2
 #: Vectors that inverted lists compare for each candidate that is compared again: a list is no neighbourhood, so the
 #: candidates must be few of what was read.
 _COMPARED_PER_CANDIDATE: Final = 4
@@ -70,10 +72,11 @@ def widened_plan(plan: SearchPlan, *, allowed: int, graph_m: int) -> SearchPlan:
     """What to do after a filtered graph search found too few allowed vectors near the query.
 
     That is what happens when the filter speaks against the query: the share of allowed vectors around the query is then
-    much lower than in the whole segment.
+    much lower than in the whole segment. A walk that looks farther may fail as well, so it must be much cheaper than
+    exact search.
     """
     assert plan.candidates is not None, "an exact search misses nothing"
-    return _affordable(plan.candidates * _WIDENING, allowed, graph_m)
+    return _affordable(plan.candidates * _WIDENING, allowed // _SAVING_OF_SECOND_WALK, graph_m)
 
 
 def _affordable(candidates: int, allowed: int, graph_m: int) -> SearchPlan:

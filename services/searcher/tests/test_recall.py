@@ -120,6 +120,8 @@ def test_the_cheaper_plan_is_chosen(
     assert plan == SearchPlan(expected)
 
 
-@pytest.mark.parametrize(("candidates", "allowed", "expected"), [(128, 50_000, 1024), (1024, 50_000, None)])
+@pytest.mark.parametrize(
+    ("candidates", "allowed", "expected"), [(128, 50_000, 1024), (144, 30_000, None), (1024, 50_000, None)]
+)
 def test_a_search_that_found_too_few_looks_farther(candidates: int, allowed: int, expected: int | None) -> None:
     assert widened_plan(SearchPlan(candidates), allowed=allowed, graph_m=16) == SearchPlan(expected)
