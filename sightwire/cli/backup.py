@@ -4,10 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
+from sightwire.byte_sizes import bytes_text
 from sightwire.cli.documents import GatesFile, read_gates
 from sightwire.cli.operation_running import NoWait, carry_through
 from sightwire.cli.options import ApiKey, AsJson, CollectionArgument, Url
-from sightwire.cli.output import bytes_text, fail, print_json, print_table, time_text
+from sightwire.cli.output import fail, print_json, print_table, time_text
 from sightwire.client import Sightwire
 from sightwire.client.connection import DEFAULT_URL
 from sightwire.contracts.backups import BackupSummary

@@ -4,11 +4,12 @@ from typing import Annotated
 
 import typer
 
+from sightwire.byte_sizes import bytes_text
 from sightwire.cli import index_operations, index_schedule
 from sightwire.cli.index_output import field_rows, generation_rows, statistics_members
 from sightwire.cli.operation_output import print_report
 from sightwire.cli.options import ApiKey, AsJson, CollectionArgument, Url
-from sightwire.cli.output import bytes_text, print_json, print_members, print_table
+from sightwire.cli.output import print_json, print_members, print_table
 from sightwire.client import Sightwire
 from sightwire.client.connection import DEFAULT_URL
 

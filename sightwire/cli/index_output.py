@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from sightwire.cli.output import bytes_text, escaped, time_text
+from sightwire.byte_sizes import bytes_text
+from sightwire.cli.output import escaped, time_text
 from sightwire.contracts.control import GenerationList
 from sightwire.contracts.statistics import IndexStatistics
 

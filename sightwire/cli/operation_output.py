@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from sightwire.cli.output import bytes_text, escaped, print_table, time_text
+from sightwire.byte_sizes import bytes_text
+from sightwire.cli.output import escaped, print_table, time_text
 from sightwire.contracts.operations import OperationRecord, Progress
 from sightwire.contracts.validation import ValidationReport
 

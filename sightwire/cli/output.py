@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import orjson
 import typer
@@ -14,8 +14,6 @@ from rich.table import Table
 #: For people: progress, notices and errors. Standard output carries results alone.
 notices = Console(stderr=True, highlight=False)
 results = Console(highlight=False)
-
-_KIBI: Final = 1024
 
 
 def print_json(value: object) -> None:
@@ -45,16 +43,6 @@ def print_members(members: dict[str, Any]) -> None:
         if value not in (None, "", [], {}, ()):
             shown = value if isinstance(value, str | int | float) else orjson.dumps(value, default=_plain).decode()
             typer.echo(f"{name:<{width}}  {shown}")
-
-
-def bytes_text(count: float) -> str:
-    """A size as people read it: 1.5 MiB."""
-    size = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < _KIBI:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= _KIBI
-    return f"{size:.1f} TiB"
 
 
 def time_text(moment: datetime | None) -> str | None:

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from sightwire.byte_sizes import bytes_text
 from sightwire.cli.doctor import finding_rows
 from sightwire.cli.index_output import field_rows, generation_rows, statistics_members
 from sightwire.cli.index_schedule_output import calendar_rows, schedule_members, schedule_row
@@ -20,7 +21,6 @@ from sightwire.cli.operation_output import (
     print_report,
     progress_text,
 )
-from sightwire.cli.output import bytes_text
 from sightwire.contracts.control import Finding, GenerationList
 from sightwire.contracts.operations import OperationRecord, Progress
 from sightwire.contracts.schedules import Calendar

@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from sightwire.bus.dead_letters import DeadLetterCount
 from sightwire.bus.server_time import ClockOffset
+from sightwire.byte_sizes import bytes_text
 from sightwire.contracts.control import Finding
 from sightwire.contracts.operations import OperationRecord, OperationState
 from sightwire.contracts.schedules import ScheduleRecord
@@ -47,8 +48,8 @@ def judge_disk(disk: Disk, *, largest_merge_bytes: int, index_bytes: int) -> Fin
     """
     share = disk.free / max(disk.total, 1)
     detail = (
-        f"{_bytes(disk.free)} of {_bytes(disk.total)} are free ({share:.0%}) where {disk.name} lie; the largest merge "
-        f"needs up to {_bytes(largest_merge_bytes)}, a rebuild {_bytes(index_bytes)}"
+        f"{bytes_text(disk.free)} of {bytes_text(disk.total)} are free ({share:.0%}) where {disk.name} lie; the "
+        f"largest merge needs up to {bytes_text(largest_merge_bytes)}, a rebuild {bytes_text(index_bytes)}"
     )
     if disk.free < largest_merge_bytes or share < _VERY_LOW_DISK_SHARE:
         return Finding(check="disk", status="problem", detail=detail, advice="free space, or merges will fail")
@@ -213,11 +214,3 @@ def unknown(check: str, error: Exception) -> Finding:
         detail=f"it cannot be looked at: {error or repr(error)}",
         advice="look at the service that is named",
     )
-
-
-def _bytes(count: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
