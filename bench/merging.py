@@ -66,7 +66,10 @@ class _Stream:
 
 async def measure(quick: bool) -> list[Table]:
     """Tables of rates, latencies and CPU time."""
-    size = _Size(6_000, 2_000, 20) if quick else _Size(120_000, 2_000, 50)
+    return await _measure(_Size(6_000, 2_000, 20) if quick else _Size(120_000, 2_000, 50))
+
+
+async def _measure(size: _Size) -> list[Table]:
     vectors = clustered_vectors(size.items, DIMENSION, clusters=_CLUSTERS, seed=1)
     bodies = item_batches(vectors, np.zeros(size.items, dtype=np.int64), first=0)
     asked = [query.tobytes() for query in clustered_vectors(_QUERIES, DIMENSION, clusters=_CLUSTERS, seed=2)]

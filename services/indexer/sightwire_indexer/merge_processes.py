@@ -1,6 +1,7 @@
 """Runs merges in processes of their own, at low priority, so that commits and queries keep the cores they need."""
 
 import asyncio
+import contextlib
 import logging
 import multiprocessing
 import os
@@ -9,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from enum import StrEnum
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -30,9 +32,10 @@ class Lane(StrEnum):
     LONG = "long"
 
 
-#: Nice values: merges take what commits and queries leave. Short ones cost little and keep the segments few; nobody
-#: waits for the long ones.
-_NICE: Final[Mapping[Lane, int]] = {Lane.SHORT: 5, Lane.MEDIUM: 10, Lane.LONG: 19}
+#: Nice values: merges take what commits and queries leave. Short and medium ones still get a share when nothing is
+#: left, since segments would pile up otherwise and cost every query more; nobody waits for the long ones.
+_NICE: Final[Mapping[Lane, int]] = {Lane.SHORT: 2, Lane.MEDIUM: 4, Lane.LONG: 19}
+_SESSION_PRIORITY: Final = Path("/proc/self/autogroup")
 
 
 class MergeProcesses:
@@ -102,9 +105,15 @@ def cores_for_merges(available: Collection[int]) -> set[int]:
 
 
 def _prepare_process(parent: int, nice: int) -> None:
-    os.nice(nice)
-    if hasattr(os, "sched_setscheduler"):
-        # It never takes a core from a process that has just woken up; Linux alone can be told so.
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-        os.sched_setaffinity(0, cores_for_merges(os.sched_getaffinity(0)))
     end_with_parent(parent)
+    os.nice(nice)
+    if not hasattr(os, "sched_setscheduler"):
+        return  # Linux alone can be told the rest.
+    # It never takes a core from a process that has just woken up.
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    os.sched_setaffinity(0, cores_for_merges(os.sched_getaffinity(0)))
+    # Linux may divide its time between sessions first. Nice values then count only within one, so that a process needs
+    # one of its own to give way to other services.
+    with contextlib.suppress(OSError):
+        os.setsid()
+        _SESSION_PRIORITY.write_text(str(nice), encoding="ascii")

@@ -1,6 +1,8 @@
 """Merges of one collection in processes of their own: what is built in a hurry is built anew once it is quiet."""
 
 import asyncio
+import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from sightwire.segments.merge_task import MergeTask
 from sightwire.segments.reader import SegmentReader
 from sightwire.segments.resolution import Change
 from sightwire.segments.vector_indexes.kinds import IndexKind
+from tests.plugin.processes import run_to_end
 from tests.plugin.segments import item
 from tests.plugin.waiting import wait_until
 
@@ -68,3 +71,16 @@ async def test_what_was_built_in_a_hurry_gets_its_graph_once_it_is_quiet(tmp_pat
             await end_tasks(running)
     assert index.kinds == [IndexKind.IVF_SQ, IndexKind.HNSW]
     assert writer.manifest.items == 1_200
+
+
+async def test_a_process_that_merges_gives_way():
+    code = (
+        "import os; from sightwire_indexer.merge_processes import _prepare_process; _prepare_process(os.getppid(), 7);"
+        "print(os.nice(0), os.sched_getscheduler(0) == os.SCHED_BATCH, os.getsid(0) == os.getpid());"
+        "print(open('/proc/self/autogroup').read() if os.path.exists('/proc/self/autogroup') else 'nice 7')"
+    )
+    status, output = await run_to_end(sys.executable, "-c", code)
+    assert status == 0, output
+    first, second, *_ = output.splitlines()
+    assert first == f"{min(19, os.nice(0) + 7)} True True"
+    assert second.endswith("nice 7")
