@@ -35,7 +35,7 @@ async def start(world: IndexerWorld, record: CollectionRecord, command: Command)
 
 
 async def reached(
-    world: IndexerWorld, operation: OperationRecord, *, done: int = 0, attempts: int = 1, deadline: float = 60.0
+    world: IndexerWorld, operation: OperationRecord, *, done: int = 0, attempts: int = 1, deadline: float = 120.0
 ) -> OperationRecord:
     """A running operation once it has done so much."""
 
@@ -47,7 +47,7 @@ async def reached(
     return await wait_until(has_come_so_far, deadline, f"progress of {done}")
 
 
-async def ended(world: IndexerWorld, operation: OperationRecord, deadline: float = 60.0) -> OperationRecord:
+async def ended(world: IndexerWorld, operation: OperationRecord, deadline: float = 120.0) -> OperationRecord:
     """An operation once it has ended."""
 
     async def has_ended() -> OperationRecord | None:
@@ -57,7 +57,7 @@ async def ended(world: IndexerWorld, operation: OperationRecord, deadline: float
     return await wait_until(has_ended, deadline, "the operation's end")
 
 
-async def succeeded(world: IndexerWorld, operation: OperationRecord, deadline: float = 60.0) -> OperationRecord:
+async def succeeded(world: IndexerWorld, operation: OperationRecord, deadline: float = 120.0) -> OperationRecord:
     """An operation once it has ended well."""
     record = await ended(world, operation, deadline)
     assert record.state is OperationState.SUCCEEDED, record

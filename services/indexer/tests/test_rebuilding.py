@@ -37,7 +37,7 @@ MakeRecord = Callable[..., CollectionRecord]
 GRAPH = IndexParameters(type=IndexType.HNSW, m=8, ef_construction=40)
 #: Segments stay as they are committed, and each becomes a part of its own.
 MANY_PARTS = {"indexer_segments_per_tier": 100, "indexer_max_segment_rows": 500, "indexer_graph_min_rows": 100}
-PARTS = 4
+PARTS = 3
 
 
 async def publish_parts(world: IndexerWorld, record: CollectionRecord) -> dict[str, int]:
@@ -143,6 +143,21 @@ async def test_a_killed_building_process_is_started_again(world: IndexerWorld, m
         (process, *_) = await wait_until(building_processes)
         os.kill(process, signal.SIGKILL)
         assert (await succeeded(world, operation)).attempts == 2
+        content = await world.content(record)
+        assert content is not None
+        assert (content.manifest.generation, content.versions) == ("g2", versions)
+
+
+async def test_a_rebuild_waits_for_a_bus_that_is_away(world: IndexerWorld, make_record: MakeRecord):
+    record = await world.create(make_record())
+    async with world.indexer(**MANY_PARTS):
+        versions = await publish_parts(world, record)
+        operation = await start(world, record, Rebuild(index=GRAPH))
+        await reached(world, operation, done=500)
+        await world.server.stop()
+        await world.server.start()
+        await wait_until(lambda: world.bus.is_connected)
+        await succeeded(world, operation)
         content = await world.content(record)
         assert content is not None
         assert (content.manifest.generation, content.versions) == ("g2", versions)

@@ -24,6 +24,8 @@ class RunningOperation:
         self._retrying = retrying
         self._turns = asyncio.Lock()
         self._progressed = asyncio.Event()
+        # That it begins is to be told, too.
+        self._progressed.set()
         self.cancel_requested = asyncio.Event()
         #: The record once the operation has ended; an error if this process will not see its end.
         self.final: asyncio.Future[OperationRecord] = asyncio.get_running_loop().create_future()
@@ -82,3 +84,4 @@ class RunningOperation:
             self._stored = await self._retrying.until_available(
                 lambda: self._store.write(record, after=self._stored.revision), "store an operation"
             )
+            await self._retrying.until_available(lambda: self._store.tell(record), "tell of an operation")

@@ -60,23 +60,29 @@ class OperationStore:
         return OperationRecord.model_validate_json(entry.value or b"")
 
     async def write(self, record: OperationRecord, *, after: int) -> StoredOperation:
-        """Stores a record in the place of the revision `after`, 0 for a new one, and tells of it. May be repeated.
+        """Stores a record in the place of the revision `after`, 0 for a new one. May be repeated.
 
         Raises:
             ConflictError: another process goes on with it: it owns the collection now.
-            UnavailableError: the bus did not confirm it, or not the event.
+            UnavailableError: the bus did not confirm it.
         """
         data = record.model_dump_json().encode()
         try:
-            revision = await self._put(record, data, after)
+            return StoredOperation(record, await self._put(record, data, after))
         except (NatsError, JetStreamError, TimeoutError) as error:
             raise UnavailableError(f"the bus did not take operation {record.id}: {error!r}") from error
+
+    async def tell(self, record: OperationRecord) -> None:
+        """Publishes a record that is stored.
+
+        Raises:
+            UnavailableError: the bus did not confirm it.
+        """
         await self._bus.publish(
             subjects.index_build(record.collection),
-            data,
+            record.model_dump_json().encode(),
             event_headers(event_type="sightwire.index.build", source="indexer", subject=record.collection),
         )
-        return StoredOperation(record, revision)
 
     async def _put(self, record: OperationRecord, data: bytes, after: int) -> int:
         bucket = await self._bus.bucket(OPERATIONS)
@@ -105,10 +111,9 @@ class OperationStore:
         """
         for stored in await self.unfinished(collection):
             if stored.record.collection_uid != living_uid:
-                await self.write(
-                    ended(stored.record, OperationState.FAILED, error="the collection was deleted"),
-                    after=stored.revision,
-                )
+                record = ended(stored.record, OperationState.FAILED, error="the collection was deleted")
+                await self.write(record, after=stored.revision)
+                await self.tell(record)
 
 
 def ended(
