@@ -2,20 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from nats.js.errors import InvalidKeyError, KeyNotFoundError
 
 from sightwire.bus.connection import Bus
-from sightwire.bus.watching import BucketChange, watch_bucket
+from sightwire.bus.watching import BucketChange, read_bucket, watch_bucket
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.operations import OperationRecord
 from sightwire.contracts.schedules import ScheduleRecord
 from sightwire.contracts.streams import BucketDefinition
-from sightwire.errors import UnavailableError
-
-_LIST_SECONDS: Final = 10.0
 
 Record = TypeVar("Record", OperationRecord, ScheduleRecord)
 
@@ -43,23 +39,9 @@ class RecordReader(Generic[Record]):
         Raises:
             UnavailableError: the bus does not answer.
         """
-        found: list[Record] = []
-        try:
-            async with (
-                asyncio.timeout(_LIST_SECONDS),
-                aclosing(watch_bucket(self._bus, self._bucket, f"{collection.name}.*")) as changes,
-            ):
-                async for change in changes:
-                    if change is None:
-                        break
-                    record = self._read(collection, change.value)
-                    if record is not None:
-                        found.append(record)
-        except TimeoutError:
-            raise UnavailableError(
-                f"the bus did not list {self._bucket.name!r} within {_LIST_SECONDS:g} s; try again"
-            ) from None
-        return found
+        entries = await read_bucket(self._bus, self._bucket, f"{collection.name}.*")
+        records = (self._read(collection, entry.value) for entry in entries)
+        return [record for record in records if record is not None]
 
     async def follow(
         self, collection: CollectionRecord, name: str, *, silence_seconds: float

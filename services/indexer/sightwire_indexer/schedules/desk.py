@@ -48,7 +48,7 @@ class ScheduleDesk:
         self._now = now
         self._changed = asyncio.Event()
         self._store = ScheduleStore(bus, collection)
-        self._runs = Runs(self._store, bus, operations, now, self._changed.set)
+        self._runs = Runs(collection, self._store, bus, operations, now, self._changed.set)
         #: Held from reading a schedule to writing it.
         self._lock = asyncio.Lock()
 

@@ -8,8 +8,9 @@ from typing import Protocol
 
 from sightwire.bus.connection import Bus
 from sightwire.bus.headers import event_headers
-from sightwire.bus.watching import read_bucket
+from sightwire.bus.records import RecordReader
 from sightwire.contracts import subjects
+from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.operations import Command, OperationRecord
 from sightwire.contracts.schedules import SchedulePaused, ScheduleRecord
 from sightwire.contracts.streams import OPERATIONS
@@ -39,6 +40,7 @@ class Runs:
     """Runs of one collection's schedules. The caller sees to it that one method runs at a time.
 
     Args:
+        collection: whose schedules.
         store: where schedules are.
         bus: connected.
         operations: carries out what is due.
@@ -48,12 +50,14 @@ class Runs:
 
     def __init__(
         self,
+        collection: CollectionRecord,
         store: ScheduleStore,
         bus: Bus,
         operations: Operations,
         now: Callable[[], datetime],
         on_end: Callable[[], None],
     ) -> None:
+        self._collection = collection
         self._store = store
         self._bus = bus
         self._operations = operations
@@ -128,11 +132,8 @@ class Runs:
         run = history.open_run(record)
         assert run is not None
         assert run.started_at is not None
-        for entry in await read_bucket(self._bus, OPERATIONS, subjects.operation_key(record.collection, "*")):
-            operation = OperationRecord.model_validate_json(entry.value or b"")
-            if operation.collection_uid != record.collection_uid or operation.requested_by != _requested_by(record):
-                continue
-            if operation.created_at >= run.started_at:
+        for operation in await RecordReader(self._bus, OPERATIONS, OperationRecord).list(self._collection):
+            if operation.requested_by == _requested_by(record) and operation.created_at >= run.started_at:
                 return operation.id
         return None
 
