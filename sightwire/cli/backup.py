@@ -8,7 +8,7 @@ from sightwire.byte_sizes import bytes_text
 from sightwire.cli.documents import GatesFile, read_gates
 from sightwire.cli.operation_running import NoWait, carry_through
 from sightwire.cli.options import ApiKey, AsJson, CollectionArgument, Url
-from sightwire.cli.output import fail, print_json, print_table, time_text
+from sightwire.cli.output import fail, print_json, print_table
 from sightwire.client import Sightwire
 from sightwire.client.connection import DEFAULT_URL
 from sightwire.contracts.backups import BackupSummary
@@ -19,7 +19,7 @@ BackupArgument = Annotated[str, typer.Argument(help="Id of the backup, as `sight
 OfCollection = Annotated[str | None, typer.Option("--collection", "-c", help="Only of this collection; none: of all.")]
 
 _DAY_SECONDS = 24 * 3600.0
-_COLUMNS = ("backup", "made", "collection", "items", "generation", "in use", "stored", "added", "encrypted")
+_COLUMNS = ("backup", "collection", "items", "in use", "stored", "added", "encrypted")
 
 
 @app.command("create")
@@ -109,10 +109,8 @@ def prune(
 def _row(backup: BackupSummary) -> tuple[Any, ...]:
     return (
         backup.id,
-        time_text(backup.created_at),
         backup.collection.name,
         f"{backup.items:,}",
-        backup.generation,
         bytes_text(backup.bytes),
         bytes_text(backup.stored_bytes),
         bytes_text(backup.added_bytes),

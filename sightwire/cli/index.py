@@ -67,7 +67,7 @@ def generations(
     if as_json:
         print_json(kept)
         return
-    columns = ("generation", "state", "gates", "index", "space", "items", "segments", "on disk", "since", "why")
+    columns = ("generation", "state", "gates", "index", "items", "segments", "on disk", "since", "why")
     print_table(columns, generation_rows(kept))
 
 

@@ -53,7 +53,6 @@ def generation_rows(kept: GenerationList) -> list[tuple[Any, ...]]:
             generation.state,
             judged[generation.validated],
             generation.index.type.value,
-            generation.space,
             f"{generation.items:,}",
             generation.segments,
             bytes_text(generation.disk_bytes),

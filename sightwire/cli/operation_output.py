@@ -54,13 +54,12 @@ class ProgressLine:
 
 def operation_members(record: OperationRecord) -> dict[str, Any]:
     """What became of an operation, as members to print."""
-    seconds = (record.finished_at - record.created_at).total_seconds() if record.finished_at is not None else None
     return {
         "collection": record.collection,
         "operation": record.id,
         "kind": record.command.kind,
         "state": record.state.value,
-        "took": f"{seconds:.1f} s" if seconds is not None else None,
+        "took": _duration(record),
         **{name: _short(value) for name, value in record.result.items() if name not in _NOT_SHOWN},
     }
 
@@ -82,7 +81,7 @@ def operation_rows(records: Iterable[OperationRecord]) -> list[tuple[Any, ...]]:
             record.command.kind,
             record.state.value,
             time_text(record.created_at),
-            time_text(record.finished_at),
+            _duration(record),
             record.requested_by,
             escaped(record.error or "") if record.state.is_final else progress_text(record.progress),
         )
@@ -90,7 +89,7 @@ def operation_rows(records: Iterable[OperationRecord]) -> list[tuple[Any, ...]]:
     ]
 
 
-OPERATION_COLUMNS: Final = ("operation", "kind", "state", "begun", "ended", "by", "")
+OPERATION_COLUMNS: Final = ("operation", "kind", "state", "begun", "took", "by", "")
 
 
 def print_report(report: ValidationReport) -> None:
@@ -105,3 +104,9 @@ def print_report(report: ValidationReport) -> None:
 def _short(value: Any) -> Any:
     """Lists may have thousands of entries: their number tells enough."""
     return f"{len(value):,}" if isinstance(value, list) else value
+
+
+def _duration(record: OperationRecord) -> str | None:
+    if record.finished_at is None:
+        return None
+    return f"{(record.finished_at - record.created_at).total_seconds():.1f} s"

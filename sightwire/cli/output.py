@@ -9,7 +9,7 @@ import orjson
 import typer
 from pydantic import BaseModel
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 #: For people: progress, notices and errors. Standard output carries results alone.
 notices = Console(stderr=True, highlight=False)
@@ -29,8 +29,13 @@ def print_json_line(value: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table on standard output; None shows as nothing."""
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    """A table on standard output; None shows as nothing.
+
+    The first column, which names things, is never cut: it is what people copy.
+    """
+    named, *others = columns
+    headers = [Column(named, no_wrap=True), *(Column(name, overflow="fold") for name in others)]
+    table = Table(*headers, box=None, header_style="bold", pad_edge=False)
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     results.print(table)

@@ -21,6 +21,7 @@ from sightwire.cli.operation_output import (
     print_report,
     progress_text,
 )
+from sightwire.cli.output import print_table
 from sightwire.contracts.control import Finding, GenerationList
 from sightwire.contracts.operations import OperationRecord, Progress
 from sightwire.contracts.schedules import Calendar
@@ -61,6 +62,13 @@ def test_progress_is_told_in_a_line(progress: Progress, text: str) -> None:
 )
 def test_sizes(count: int, text: str) -> None:
     assert bytes_text(count) == text
+
+
+def test_what_names_a_thing_is_never_cut(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    name = "20260501t120000-975e57dc"
+    print_table(("backup", "collection", "items"), [(name, "a-collection-with-a-long-name", 12)])
+    assert name in capsys.readouterr().out
 
 
 def test_line_is_rewritten_on_a_terminal_and_stages_are_lines_elsewhere() -> None:
