@@ -19,7 +19,7 @@ from sightwire.v1 import searcher_pb2 as pb
 
 RNG = np.random.default_rng(5)
 RECORD = collection_record(fields={"image": user_field(4), "object": object_field(4)})
-TAGGED = pb.Filter(tags_any=pb.StringList(values=["even"]))
+TAGGED = pb.Filter(tags_any=pb.StringList(values=["fifth"]))
 PER_SEGMENT = 100_000
 
 
@@ -34,7 +34,7 @@ def snapshot() -> Iterator[Snapshot]:
                 [
                     indexed_item(
                         f"{rows}-{number}",
-                        tags=["even"] if number % 2 == 0 else [],
+                        tags=["fifth"] if number % 5 == 0 else [],
                         vectors={"image": RNG.standard_normal(4)},
                     )
                     for number in range(rows)
@@ -74,4 +74,4 @@ def test_a_filter_costs_nothing_more_once_it_was_evaluated(snapshot: Snapshot) -
     query = checked_query(request(filter=TAGGED), snapshot)
     assert estimated_products(snapshot, selections, query) is None
     SearchEngine(selections).search(snapshot, query)
-    assert estimated_products(snapshot, selections, query) == 4 * (1500 + 25) + 2 * PER_SEGMENT
+    assert estimated_products(snapshot, selections, query) == 4 * (600 + 10) + 2 * PER_SEGMENT
