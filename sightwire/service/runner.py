@@ -116,6 +116,9 @@ def _start_reload(context: ServiceContext[SettingsType], reloads: "set[asyncio.T
             await context.configuration.reload()
         except ConfigurationError as error:
             logger.warning("the signal to read the settings again changed nothing", extra={"reason": error.detail})
+        except Exception:
+            # Nobody waits for this task.
+            logger.exception("the settings were read again, and could not be applied")
 
     task = asyncio.create_task(reload(), name="reload")
     reloads.add(task)

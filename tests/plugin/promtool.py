@@ -17,6 +17,14 @@ PROMETHEUS_FOLDER: Final = Path(__file__).parents[2] / "deploy" / "prometheus"
 _PACKAGE: Final = "prometheus"
 
 
+#: Everything that it is asked for, by what is checked.
+CHECKS: Final = {
+    "scraping": ("check", "config", "--syntax-only", "prometheus.yml"),
+    "syntax": ("check", "rules", "alerts.yml"),
+    "tests": ("test", "rules", "alerts_test.yml"),
+}
+
+
 def find_promtool() -> Path | None:
     """Where it is, None if it is neither installed nor was fetched."""
     installed = shutil.which("promtool")
@@ -56,7 +64,7 @@ def _fetched() -> Path:
 def _main() -> int:
     promtool = find_promtool() or fetch_promtool()
     status = 0
-    for arguments in (("check", "rules", "alerts.yml"), ("test", "rules", "alerts_test.yml")):
+    for arguments in CHECKS.values():
         outcome = run_promtool(promtool, *arguments)
         print(outcome.stdout, end="")  # noqa: T201
         status = status or outcome.returncode

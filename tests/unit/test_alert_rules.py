@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.plugin.promtool import PROMETHEUS_FOLDER, find_promtool, run_promtool
+from tests.plugin.promtool import CHECKS, PROMETHEUS_FOLDER, find_promtool, run_promtool
 
 ROOT = Path(__file__).parents[2]
 SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/pyproject.toml"))
@@ -107,11 +107,7 @@ def test_every_service_is_scraped_where_its_container_answers() -> None:
     assert ports == {int(port) for port in re.findall(r"SIGHTWIRE_OPS_PORT=(\d+)", dockerfile)}
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [("check", "rules", "alerts.yml"), ("test", "rules", "alerts_test.yml")],
-    ids=["syntax", "tests"],
-)
+@pytest.mark.parametrize("arguments", CHECKS.values(), ids=CHECKS)
 def test_promtool_finds_nothing_wrong(arguments: tuple[str, ...]) -> None:
     promtool = find_promtool()
     if promtool is None:
