@@ -1,5 +1,7 @@
 """Chroma in this process, on disk: `chromadb.PersistentClient`, whose engine is Rust over hnswlib."""
 
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -7,12 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import chromadb
-from chromadb.api.shared_system_client import SharedSystemClient
+import numpy as np
 
 from bench.search.clients import ThreadClients
 from bench.search.memory import own_resident_bytes
 from bench.search.task import BUCKETS, EF_CONSTRUCTION, K, M, Matrix, Rows, Task
 
+_REPOSITORY: Final = Path(__file__).parents[3]
 _BATCH: Final = 5_000
 _NAME: Final = "compared"
 _BUCKET: Final = "bucket"
@@ -26,7 +29,8 @@ class Chroma:
         self._size = 0
         graph = {"space": "ip", "max_neighbors": M, "ef_construction": EF_CONSTRUCTION}
         self._folder = folder
-        self._collection: Any = self._client().create_collection(_NAME, configuration={"hnsw": graph})
+        self._client = _open(self._folder)
+        self._collection: Any = self._client.create_collection(_NAME, configuration={"hnsw": graph})
         started = time.perf_counter()
         self._add(task.vectors, task.buckets)
         self.build_seconds = time.perf_counter() - started
@@ -34,8 +38,9 @@ class Chroma:
     async def asking(self, *, effort: int, percent: int) -> ThreadClients:
         self._collection.modify(configuration={"hnsw": {"ef_search": effort}})
         # An index that is loaded keeps the effort that it was loaded with.
-        SharedSystemClient.clear_system_cache()
-        self._collection = self._client().get_collection(_NAME)
+        self._client.close()
+        self._client = _open(self._folder)
+        self._collection = self._client.get_collection(_NAME)
         where = None if percent >= BUCKETS else {_BUCKET: {"$lt": percent}}
 
         def call(number: int) -> Sequence[int]:
@@ -50,10 +55,15 @@ class Chroma:
         self._add(vectors, buckets)
 
     def resident_bytes(self) -> int:
-        return own_resident_bytes()
+        """Of a new process that opens the collection and answers the queries.
 
-    def _client(self) -> Any:
-        return chromadb.PersistentClient(self._folder, settings=chromadb.Settings(anonymized_telemetry=False))
+        In this one, the collection was opened for each effort, and what was open before is never quite given back.
+        """
+        queries = self._folder / "queries.npy"
+        np.save(queries, self._queries)
+        command = [sys.executable, "-m", "bench.search.peers.chroma_engine", str(self._folder), str(queries)]
+        answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=_REPOSITORY)
+        return int(answer.stdout)
 
     def _add(self, vectors: Matrix, buckets: Rows) -> None:
         for start in range(0, len(vectors), _BATCH):
@@ -70,3 +80,18 @@ class Chroma:
 async def chroma(task: Task, folder: Path) -> AsyncIterator[Chroma]:
     """Builds the collection in this process."""
     yield Chroma(task, folder)
+
+
+def _open(folder: Path) -> Any:
+    return chromadb.PersistentClient(folder, settings=chromadb.Settings(anonymized_telemetry=False))
+
+
+def _print_resident_bytes(folder: Path, queries: Path) -> None:
+    collection = _open(folder).get_collection(_NAME)
+    for query in np.load(queries):
+        collection.query(query_embeddings=[query], n_results=K, include=["distances"])
+    print(own_resident_bytes())
+
+
+if __name__ == "__main__":
+    _print_resident_bytes(Path(sys.argv[1]), Path(sys.argv[2]))
