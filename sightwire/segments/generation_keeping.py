@@ -4,7 +4,13 @@ from datetime import UTC, datetime
 
 from sightwire.errors import InvalidInputError, NotFoundError
 from sightwire.segments.generation_store import GenerationStore
-from sightwire.segments.generations import GenerationRecord, GenerationState, next_generation_name, superfluous
+from sightwire.segments.generations import (
+    MADE_WITH_COLLECTION,
+    GenerationRecord,
+    GenerationState,
+    next_generation_name,
+    superfluous,
+)
 from sightwire.segments.manifest import Manifest
 
 
@@ -64,7 +70,7 @@ class GenerationKeeper:
             created_at=datetime.now(UTC),
             segments=manifest.segments,
             base_version=manifest.version,
-            reason=reason or (known.reason if known is not None else "made with the collection"),
+            reason=reason or (known.reason if known is not None else MADE_WITH_COLLECTION),
             report_key=known.report_key if known is not None else None,
         )
         await self._store.store(record)

@@ -16,6 +16,8 @@ from sightwire.segments.manifest import SegmentEntry
 
 GENERATION_FORMAT_VERSION: Final = 1
 _PREFIX: Final = "g"
+#: Reason of the first generation.
+MADE_WITH_COLLECTION: Final = "made with the collection"
 
 
 class GenerationState(StrEnum):

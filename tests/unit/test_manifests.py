@@ -9,6 +9,7 @@ from pyroaring import BitMap
 
 from sightwire.blobs import BlobStore, open_blob_store
 from sightwire.errors import ConflictError, CorruptDataError, NotFoundError
+from sightwire.segments.atomic_folder import atomic_folder
 from sightwire.segments.batch import segment_content
 from sightwire.segments.deletes import deleted_mask, load_deletes, store_deletes
 from sightwire.segments.depot import SegmentDepot
@@ -195,6 +196,15 @@ async def test_half_written_folders_of_a_crash_are_removed(tmp_path: Path) -> No
     assert left.exists()
     await collect_garbage(blobs, LAYOUT, keep_manifests=1, min_age=timedelta(seconds=-1))
     assert not left.exists()
+
+
+async def test_a_folder_that_is_being_written_stays_however_long_that_takes(tmp_path: Path) -> None:
+    blobs = open_blob_store(str(tmp_path))
+    segment_id = new_segment_id()
+    with atomic_folder(tmp_path / LAYOUT.segment_prefix(segment_id)) as folder:
+        (folder / "items.arrow").write_bytes(b"x")
+        await collect_garbage(blobs, LAYOUT, keep_manifests=1, min_age=timedelta(seconds=-1), in_use=[segment_id])
+        assert folder.exists()
 
 
 def test_what_has_a_name_of_another_kind_is_left_alone() -> None:

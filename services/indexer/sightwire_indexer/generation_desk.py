@@ -5,12 +5,10 @@ import asyncio
 from sightwire.contracts.control import Generation, GenerationList
 from sightwire.contracts.validation import ValidationReport
 from sightwire.errors import ConflictError, InvalidInputError, NotFoundError
-from sightwire.segments.generations import GenerationRecord, GenerationState
+from sightwire.segments.generations import MADE_WITH_COLLECTION, GenerationRecord, GenerationState
 from sightwire.segments.index_writer import IndexWriter
 from sightwire.segments.manifest import Manifest
 from sightwire_indexer.validation.gatekeeper import Gatekeeper
-
-_MADE_WITH_COLLECTION = "made with the collection"
 
 
 class GenerationDesk:
@@ -100,6 +98,6 @@ def _live_generation(manifest: Manifest, record: GenerationRecord | None, *, val
         items=manifest.items,
         segments=len(manifest.segments),
         disk_bytes=sum(segment.disk_bytes for segment in manifest.segments),
-        reason=_MADE_WITH_COLLECTION if record is None else record.reason,
+        reason=MADE_WITH_COLLECTION if record is None else record.reason,
         validated=validated,
     )

@@ -1,16 +1,14 @@
 """What this process has of what the system limits, as `/proc` tells it."""
 
-import re
+import os
 import resource
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightwire_indexer.machine_memory import machine_memory_bytes
+from sightwire_indexer.machine_memory import allocated_bytes, machine_memory_bytes
 
 _PROCESS = Path("/proc/self")
 _MAX_MAPS = Path("/proc/sys/vm/max_map_count")
-#: Mapped files are left out: the system drops them when it needs the memory.
-_ANONYMOUS = re.compile(r"^RssAnon:\s+(\d+) kB$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +33,8 @@ def measure_process() -> ProcessUsage:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     with (_PROCESS / "maps").open("rb") as maps:
         mapped = sum(1 for _ in maps)
-    anonymous = _ANONYMOUS.search((_PROCESS / "status").read_text())
     return ProcessUsage(
         files=Usage(sum(1 for _ in (_PROCESS / "fd").iterdir()), soft),
         maps=Usage(mapped, int(_MAX_MAPS.read_text())),
-        memory=Usage(int(anonymous[1]) * 1024 if anonymous is not None else 0, machine_memory_bytes()),
+        memory=Usage(allocated_bytes(os.getpid()), machine_memory_bytes()),
     )

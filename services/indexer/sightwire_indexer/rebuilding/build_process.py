@@ -5,13 +5,13 @@ import os
 import pickle
 import sys
 from asyncio.subprocess import PIPE, Process
-from pathlib import Path
 from typing import Final
 
 from sightwire.contracts.control import ControlReply
 from sightwire.ending_tasks import end_tasks
 from sightwire.errors import SightwireError, TooLargeError, UnavailableError, error_with_code
 from sightwire.segments.merge_task import MergeTask
+from sightwire_indexer.machine_memory import allocated_bytes
 
 _MEASURE_SECONDS: Final = 0.1
 _MEBIBYTE: Final = 1024 * 1024
@@ -87,13 +87,3 @@ async def _wait_for_excess(pid: int, memory_bytes: int) -> int:
         if allocated > memory_bytes:
             return allocated
         await asyncio.sleep(_MEASURE_SECONDS)
-
-
-def allocated_bytes(pid: int) -> int:
-    """Memory of a process that is no copy of a file; 0 once it has ended, and where it cannot be measured."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0
-    values = dict(line.partition(":")[::2] for line in lines)
-    return int(values.get("RssAnon", "0 kB").split()[0]) * 1024

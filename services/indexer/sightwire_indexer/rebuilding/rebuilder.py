@@ -69,7 +69,7 @@ class Rebuilder:
 
         Raises:
             TooLargeError: the building process needed more memory than it may have.
-            ValidationFailedError: the generation did not pass the gates; the live one is as it was.
+            GenerationRefusedError: the generation did not pass the gates; the live one is as it was.
             UnavailableError: a process was killed, or a store does not answer; try again.
         """
         command = _command(operation.record)
