@@ -12,7 +12,6 @@ from sightwire.bus.asyncapi import asyncapi_document
 from sightwire.bus.prompt_batches import PromptBatchSubscriber, hand_over_promptly
 from sightwire.contracts import subjects
 from sightwire.contracts.streams import EMBEDDER_CONSUMER, INGEST
-from sightwire_embedder.ingest.batch_answers import taken_apart
 from sightwire_embedder.ingest.delivery import DeliveredBatch, IngestDelivery
 from sightwire_embedder.ingest.pipeline import ACK_WAIT_SECONDS
 
@@ -58,8 +57,7 @@ def subscribe(broker: NatsBroker, accept: Accept) -> PromptBatchSubscriber:
 
 
 async def _deliveries(batch: NatsBatchMessage) -> DeliveredBatch:
-    messages = map(IngestDelivery.from_message, batch.raw_message)
-    return DeliveredBatch(delivery for message in messages for delivery in taken_apart(message))
+    return DeliveredBatch(map(IngestDelivery.from_message, batch.raw_message))
 
 
 def asyncapi(broker: NatsBroker) -> bytes:

@@ -7,15 +7,16 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
-from sightwire_embedder.ingest.batch_answers import SharedMessage
 from sightwire_embedder.ingest.delivery import IngestDelivery
 from sightwire_embedder.ingest.outbox import Outbox
 from sightwire_embedder.ingest.pipeline import IngestPipeline
 from sightwire_embedder.ingest.retry import RetryPolicy
 
 from sightwire.bus.connection import OutgoingMessage
+from sightwire.contracts import ingest_batches
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.events import IngestEvent, ItemStatus
+from sightwire.contracts.ingest_batches import BatchedEvent, encode_batch
 from sightwire.errors import InvalidVectorError, UnavailableError
 from sightwire.v1 import events_pb2
 
@@ -95,12 +96,9 @@ class World:
         ):
             yield pipeline
 
-    def deliveries(self, *ids: str) -> list[IngestDelivery]:
-        message = SharedMessage(self, len(ids))
-        return [
-            IngestDelivery("ingest.photos", b'{"id":"%s","text":"x"}' % item_id.encode(), {}, 7, 1, message, position)
-            for position, item_id in enumerate(ids)
-        ]
+    def message(self, *ids: str) -> IngestDelivery:
+        payload = encode_batch([BatchedEvent(b'{"id":"%s","text":"x"}' % item_id.encode()) for item_id in ids])
+        return IngestDelivery("ingest.photos", payload, {"content-type": ingest_batches.CONTENT_TYPE}, 7, 1, self)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +115,7 @@ async def test_each_event_has_its_own_fate(
 ):
     world = World()
     async with world.pipeline() as pipeline:
-        await pipeline.accept(world.deliveries(*ids.split()))
+        await pipeline.accept([world.message(*ids.split())])
         async with asyncio.timeout(5):
             await world.answered.wait()
     assert (world.published, world.buried, world.answers) == (published, buried, [answer])
@@ -128,7 +126,7 @@ async def test_a_bus_that_is_away_means_to_try_the_message_again():
     world = World()
     world.is_down = True
     async with world.pipeline() as pipeline:
-        await pipeline.accept(world.deliveries("a", "b"))
+        await pipeline.accept([world.message("a", "b")])
         async with asyncio.timeout(5):
             await world.answered.wait()
     assert (world.answers, world.outcomes["retried"]) == (["nak"], 2)
@@ -137,6 +135,6 @@ async def test_a_bus_that_is_away_means_to_try_the_message_again():
 async def test_a_message_with_more_events_than_may_be_in_flight_goes_through():
     world = World()
     async with world.pipeline(max_in_flight=2) as pipeline, asyncio.timeout(5):
-        await pipeline.accept([*world.deliveries(*"abcde"), *world.deliveries(*"fg")])
+        await pipeline.accept([world.message(*"abcde"), world.message(*"fg")])
     assert world.published == [list("abcde"), list("fg")]
     assert world.answers == ["ack", "ack"]

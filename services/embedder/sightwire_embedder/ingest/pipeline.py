@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import functools
-import itertools
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,6 +18,7 @@ from sightwire.ending_tasks import end_tasks
 from sightwire.errors import SightwireError
 from sightwire.telemetry.tracing import TRACEPARENT, context_from, is_tracing, traceparent_of, tracer
 from sightwire.v1 import events_pb2
+from sightwire_embedder.ingest.batch_answers import taken_apart
 from sightwire_embedder.ingest.delivery import IngestDelivery, parse_event, readable_id
 from sightwire_embedder.ingest.outbox import Destination, Outbox, OutgoingItem, SendStatus, require_storable
 from sightwire_embedder.ingest.retry import Bury, NeverAnsweredError, RetryPolicy, verdict
@@ -100,18 +100,29 @@ class IngestPipeline:
         for delivery in list(self._unanswered):
             await self._try_again(delivery, 0.0)
 
-    async def accept(self, deliveries: Sequence[IngestDelivery]) -> None:
-        """Starts work on all deliveries; returns when the last has begun, so that a full pipeline slows its source."""
-        self._unanswered.update(deliveries)
-        for _, members in itertools.groupby(deliveries, _group_key):
-            group = list(members)
-            places = min(len(group), self._max_in_flight)
-            for _ in range(places):
-                await self._room.acquire()
-            work = self._process(group[0]) if len(group) == 1 else self._process_together(group)
-            task = asyncio.create_task(work)
-            self._tasks.add(task)
-            task.add_done_callback(functools.partial(self._finish, group, places))
+    async def accept(self, messages: Sequence[IngestDelivery]) -> None:
+        """Starts work on all deliveries; returns when the last has begun, so that a full pipeline slows its source.
+
+        Args:
+            messages: each with one event or several; see `taken_apart`.
+        """
+        self._unanswered.update(messages)
+        for message in messages:
+            # One at a time: queries are answered on this event loop, too.
+            deliveries = taken_apart(message)
+            self._unanswered.discard(message)
+            self._unanswered.update(deliveries)
+            for group in _groups(deliveries):
+                await self._begin(group)
+
+    async def _begin(self, group: Sequence[IngestDelivery]) -> None:
+        places = min(len(group), self._max_in_flight)
+        for _ in range(places):
+            await self._room.acquire()
+        work = self._process(group[0]) if len(group) == 1 else self._process_together(group)
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(functools.partial(self._finish, group, places))
 
     def _finish(self, group: Sequence[IngestDelivery], places: int, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -239,7 +250,7 @@ class IngestPipeline:
                     await delivery.message.in_progress()
 
 
-def _group_key(delivery: IngestDelivery) -> int:
-    """The same for deliveries that are worked on together: of one message, and not traced each on its own."""
-    is_alone = delivery.position is None or is_tracing() or TRACEPARENT in delivery.headers
-    return id(delivery if is_alone else delivery.message)
+def _groups(deliveries: Sequence[IngestDelivery]) -> list[Sequence[IngestDelivery]]:
+    """What of a message is worked on together: everything, unless its events are traced each on its own."""
+    is_traced = is_tracing() or any(TRACEPARENT in delivery.headers for delivery in deliveries)
+    return [[delivery] for delivery in deliveries] if is_traced else [deliveries]
