@@ -1,4 +1,4 @@
-"""A thread for work that must not get in the way: reading everything, comparing everything."""
+"""A thread for work that must not get in the way: reading everything, comparing everything, on one processor."""
 
 import asyncio
 import os
@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, ParamSpec, Self, TypeVar
 
-#: Added to the thread's nice value, where threads have their own (Linux).
-_NICENESS: Final = 10
+import faiss
+
+_LOW_PRIORITY: Final = 10
+_LOWEST_PRIORITY: Final = 19
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -20,10 +22,16 @@ class AbandonedError(Exception):
 
 
 class BackgroundThread:
-    """One thread of low priority. Leaving it waits for nothing: work that calls `go_on` now and then ends soon."""
+    """One thread. Leaving it waits for nothing: work that calls `go_on` now and then ends soon.
 
-    def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="background", initializer=_lower_priority)
+    Args:
+        niceness: added to the thread's nice value, where threads have their own (Linux).
+    """
+
+    def __init__(self, *, niceness: int = _LOW_PRIORITY) -> None:
+        self._executor = ThreadPoolExecutor(
+            1, thread_name_prefix="background", initializer=_be_modest, initargs=(niceness,)
+        )
         self._abandoned = threading.Event()
 
     def __enter__(self) -> Self:
@@ -51,7 +59,11 @@ class BackgroundThread:
             raise AbandonedError
 
 
-def _lower_priority() -> None:
+def _be_modest(niceness: int) -> None:
+    # For searches of this thread alone; searchers search so, too.
+    faiss.omp_set_num_threads(1)
     # A thread's id names it alone to the kernel; elsewhere than on Linux it would be the whole process.
-    if os.uname().sysname == "Linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+    if niceness and os.uname().sysname == "Linux":
+        thread = threading.get_native_id()
+        present = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, min(present + niceness, _LOWEST_PRIORITY))

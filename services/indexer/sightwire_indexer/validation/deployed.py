@@ -13,6 +13,7 @@ from sightwire.segments.open_generations import OpenGeneration
 from sightwire.segments.schema import SegmentSchema
 from sightwire.telemetry.grpc import client_interceptors
 from sightwire.v1 import searcher_pb2, searcher_pb2_grpc
+from sightwire_indexer.background_thread import BackgroundThread
 from sightwire_indexer.validation.sampling import sampled_vectors
 from sightwire_indexer.validation.searching import GenerationSearch, TrueScore
 from sightwire_indexer.validation.self_recall import finds_itself
@@ -60,7 +61,9 @@ class Deployed:
             seconds: how long a searcher that does not answer is asked again; a wrong answer counts at once.
         """
         search = GenerationSearch(live, self._schema, ef_search=self._record.spec.index.ef_search)
-        probes = await asyncio.to_thread(choose_probes, search)
+        # Whoever waits for a rollback waits for this, so its priority stays as it is.
+        with BackgroundThread(niceness=0) as thread:
+            probes = await thread.run(choose_probes, search)
         deadline = asyncio.get_running_loop().time() + seconds
         searchers = sorted(self._addresses())
         problems = await asyncio.gather(*(self._problem(name, live, probes, deadline) for name in searchers))
