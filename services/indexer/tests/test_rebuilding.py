@@ -4,9 +4,11 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from obstore.store import MemoryStore
 
 from services.indexer.tests.indexer_world import IndexerWorld, embedded_item
 from services.indexer.tests.operating import (
@@ -18,6 +20,9 @@ from services.indexer.tests.operating import (
     start,
     succeeded,
 )
+from services.indexer.tests.test_switching_generations import open_indexer
+from sightwire.blobs import BlobStore
+from sightwire.bus.searchers import withdraw_searcher
 from sightwire.contracts import subjects
 from sightwire.contracts.collections import CollectionRecord, IndexParameters, IndexType
 from sightwire.contracts.control import CancelOperation, GenerationList, ListGenerations, ReadReport
@@ -146,6 +151,22 @@ async def test_a_killed_building_process_is_started_again(world: IndexerWorld, m
         content = await world.content(record)
         assert content is not None
         assert (content.manifest.generation, content.versions) == ("g2", versions)
+
+
+async def test_a_rebuild_is_stored_in_a_remote_store(world: IndexerWorld, make_record: MakeRecord):
+    settings = world.settings.model_copy(update={"indexer_housekeeping_seconds": 0.1, "indexer_graph_min_rows": 100})
+    remote = replace(world, blobs=BlobStore(MemoryStore(), root=None), settings=settings)
+    # The only searcher reads the other store.
+    world.searcher.loading = False
+    await withdraw_searcher(world.bus, world.searcher.name)
+    record = await remote.create(make_record())
+    async with open_indexer(remote, record):
+        await remote.indexed_up_to(record, await publish_items(remote, record, range(500)))
+        await succeeded(remote, await start(remote, record, Rebuild(index=GRAPH)))
+        content = await remote.content(record)
+        assert content is not None
+        assert (content.manifest.generation, len(content.versions)) == ("g2", 500)
+        assert await kinds_of_indexes(remote, record, content.manifest) == {IndexKind.HNSW.value}
 
 
 async def test_a_rebuild_waits_for_a_bus_that_is_away(world: IndexerWorld, make_record: MakeRecord):
