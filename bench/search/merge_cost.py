@@ -18,8 +18,9 @@ from sightwire.v1 import searcher_pb2, searcher_pb2_grpc
 _COLLECTION: Final = "merged"
 #: Items whose requests are in memory at a time.
 _CHUNK: Final = 20_000
-#: Merges are over when neither their processes nor the segments have changed for so long.
-_SETTLED_SECONDS: Final = 5.0
+#: Merges are over when neither their processes nor the segments have changed for so long; longer than the indexer waits
+#: until it takes a stream for quiet and builds the graphs.
+_SETTLED_SECONDS: Final = 15.0
 _POLL_SECONDS: Final = 0.5
 _DEADLINE_SECONDS: Final = 3_600.0
 
