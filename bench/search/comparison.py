@@ -51,8 +51,16 @@ def main() -> None:
     parser.add_argument(
         "--results", type=Path, metavar="FILE.json", help="write results here, FILE.md and FILE.svg beside it"
     )
+    parser.add_argument(
+        "--redraw", action="store_true", help="measure nothing, draw the --results that are there again"
+    )
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables to this file too")
     arguments = parser.parse_args()
+    if arguments.redraw:
+        if arguments.results is None:
+            parser.error("--redraw needs --results FILE.json")
+        _draw(arguments.results)
+        return
     names = arguments.engines or [name for name, entry in ENGINES.items() if not (arguments.quick and entry.is_peer)]
     engines = [ENGINES[name] for name in names]
     with tempfile.TemporaryDirectory(prefix="sightwire-bench-") as temporary:

@@ -1,6 +1,6 @@
 """Draws a comparison's results: `python -m bench.search.drawing FILE.json` writes FILE.svg and FILE.md beside it.
 
-Runs in the peers' virtual environment, which has matplotlib.
+Runs in the peers' virtual environment, which has matplotlib; `python -m bench.search.comparison --redraw` finds it.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def _page(comparison: Comparison, name: str) -> str:
     shown = "\n".join(table.markdown().replace("### ", "## ", 1) for table in tables(comparison))
     return (
         f"# Search: {comparison.task}\n"
-        f"Drawn from [{name}.json]({name}.json) by `python -m bench.search.drawing`; how it was measured is in\n"
+        f"Drawn from [{name}.json]({name}.json) by `python -m bench.search.comparison --redraw`; how it was measured is in\n"
         f"[the benchmarks' page](README.md). Machine: {comparison.machine}; {day}.\n\n"
         f"![The same as a plot]({name}.svg)\n\n{shown}"
     )
@@ -103,28 +103,33 @@ def _draw_panel(axes: Any, shown: Panel, *, names: bool) -> None:
     axes.set_yticks(list(positions), [row.label if names else "" for row in shown.rows])
     axes.set_ylim(len(shown.rows) - 0.4, -0.8)
     axes.margins(x=0.16)
-    axes.xaxis.set_major_formatter("{x:,g}")
+    axes.xaxis.set_major_formatter(_tick)
 
 
 def _by_size(comparison: Comparison) -> Figure:
-    values: tuple[tuple[str, Callable[[EngineResult], float | None]], ...] = (
-        ("queries a second, 1 client", lambda result: _loop_rate(result, 1)),
-        ("queries a second, 16 clients", lambda result: _loop_rate(result, 16)),
-        ("build, milliseconds a vector", _build_milliseconds),
+    values: tuple[tuple[str, str, Callable[[EngineResult], float | None]], ...] = (
+        ("queries a second, 1 client", "log", lambda result: _loop_rate(result, 1)),
+        ("queries a second, 16 clients", "log", lambda result: _loop_rate(result, 16)),
+        ("build, milliseconds a vector", "linear", _build_milliseconds),
     )
     figure = Figure(figsize=(11, 3.6), layout="constrained")
     axes = figure.subplots(1, len(values))
-    for each, (title, value) in zip(axes, values, strict=True):
+    for each, (title, scale, value) in zip(axes, values, strict=True):
         for line in lines(comparison, value):
             sizes, found = zip(*line.points, strict=True)
             each.plot(sizes, found, "o-", color=_colour(line.engine), label=line.label, markersize=5)
         each.set_xscale("log")
-        each.set_yscale("log")
+        each.set_yscale(scale)
+        if scale == "linear":
+            each.set_ylim(bottom=0)
+        else:
+            each.yaxis.set_major_formatter(_tick)
+        each.xaxis.set_major_formatter(_tick)
         each.set_title(title, loc="left", fontsize=9)
         each.set_xlabel("vectors")
         each.legend(frameon=False, fontsize=8)
     figure.suptitle(
-        f"By number of vectors ({comparison.task}), all may be found, recall@10 of 0.95 or more; log scales"
+        f"By number of vectors ({comparison.task}), all may be found, recall@10 of 0.95 or more; rates and sizes on log scales"
     )
     return figure
 
@@ -142,6 +147,10 @@ def _colour(engine: str) -> str:
     if engine == _OWN:
         return _OWN_COLOUR
     return _LIMIT_COLOUR if engine in _LIMITS else _OTHER_COLOUR
+
+
+def _tick(value: float, _position: int) -> str:
+    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
 
 
 def _short(value: float) -> str:
