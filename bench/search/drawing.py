@@ -53,8 +53,8 @@ def _page(comparison: Comparison, name: str) -> str:
     shown = "\n".join(table.markdown().replace("### ", "## ", 1) for table in tables(comparison))
     return (
         f"# Search: {comparison.task}\n"
-        f"Drawn from [{name}.json]({name}.json) by `python -m bench.search.comparison --redraw`; how it was measured is in\n"
-        f"[the benchmarks' page](README.md). Machine: {comparison.machine}; {day}.\n\n"
+        f"Drawn from [{name}.json]({name}.json) by `python -m bench.search.comparison --redraw`; how it was\n"
+        f"measured is in [the benchmarks' page](README.md). Machine: {comparison.machine}; {day}.\n\n"
         f"![The same as a plot]({name}.svg)\n\n{shown}"
     )
 
@@ -128,9 +128,8 @@ def _by_size(comparison: Comparison) -> Figure:
         each.set_title(title, loc="left", fontsize=9)
         each.set_xlabel("vectors")
         each.legend(frameon=False, fontsize=8)
-    figure.suptitle(
-        f"By number of vectors ({comparison.task}), all may be found, recall@10 of 0.95 or more; rates and sizes on log scales"
-    )
+    what = f"By number of vectors ({comparison.task}), all may be found, recall@10 of 0.95 or more"
+    figure.suptitle(f"{what}; rates and sizes on log scales")
     return figure
 
 
