@@ -15,6 +15,7 @@ from sightwire.segments.selection import Selection
 from sightwire.segments.vector_file import MappedVectors, map_vectors
 from sightwire.segments.vector_indexes.approximate_index import ApproximateIndex, Rows
 from sightwire.segments.vector_indexes.exact import search_exactly
+from sightwire.segments.vector_indexes.gpu import GPU_MIN_ROWS, Gpu, VectorsOnGpu
 from sightwire.segments.vector_indexes.kinds import IndexKind
 from sightwire.segments.vector_indexes.opening import open_index
 from sightwire.segments.vectors import Matrix, query_vectors
@@ -32,7 +33,9 @@ class SearchHits:
 
 
 class VectorIndex:
-    """The vectors of one field, mapped, with their index if they have one. Thread-safe: nothing changes after opening.
+    """The vectors of one field, mapped, with their index if they have one.
+
+    Thread-safe: nothing changes after opening, but for `copy_to` a GPU, which comes before the first search.
 
     FAISS releases the GIL while it searches, so call `search` from a thread, not from an event loop.
     """
@@ -54,6 +57,7 @@ class VectorIndex:
             index_path = folder / description.index.file
             self._index = open_index(index_path, self._vectors, description.index.kind, description.index.parameters)
             self._index_bytes = index_path.stat().st_size + self._index.derived_bytes
+        self._on_gpu: VectorsOnGpu | None = None
         # Vector row → item (or object) row, ascending; None when they are the same.
         self._target_rows: npt.NDArray[np.uint32] | None = None
         if description.rows_file is not None:
@@ -116,6 +120,11 @@ class VectorIndex:
         positions = np.minimum(np.searchsorted(self._target_rows, wanted), self.rows - 1)
         return np.where(self._target_rows[positions] == wanted, positions, -1)
 
+    def copy_to(self, gpu: Gpu) -> None:
+        """Lets a GPU do those searches in which it is quicker, if the vectors are many and fit."""
+        if self._vectors is not None and self.rows >= GPU_MIN_ROWS:
+            self._on_gpu = gpu.copy(self._vectors)
+
     def select(self, allowed: npt.NDArray[np.bool_]) -> Selection:
         """Translates a mask over item (or object) rows into a selection of this field's vectors."""
         if not self.rows:
@@ -138,7 +147,7 @@ class VectorIndex:
             selection: vectors that may be returned; None for all.
             ef_search: candidates that a graph search keeps, at least; inverted lists read more if it is more than the
                 field's own.
-            exact: compare with every selected vector, whatever it costs.
+            exact: compare with every selected vector, in the mapped file, whatever it costs.
 
         Raises:
             InvalidVectorError: queries of another shape, or not usable with the metric.
@@ -158,7 +167,10 @@ class VectorIndex:
         plan = EXACT_SEARCH if index is None else index.plan(allowed=allowed, k=wanted, ef_search=ef_search)
         if self._vectors is None or wanted == 0 or len(matrix) == 0:
             return self._hits(np.empty((len(matrix), 0), np.float32), np.empty((len(matrix), 0), np.int64), k, plan)
-        if index is None or plan.exact:
+        if not exact and self._on_gpu is not None and self._on_gpu.can_find(wanted, selection):
+            plan = EXACT_SEARCH
+            distances, rows = self._on_gpu.search(matrix, wanted, selection)
+        elif index is None or plan.exact:
             distances, rows = search_exactly(self._vectors, matrix, wanted, selection)
         else:
             distances, rows = index.search(matrix, wanted, selection, plan)
@@ -166,6 +178,8 @@ class VectorIndex:
 
     def expected_distances(self, *, allowed: int, k: int, ef_search: int) -> int | None:
         """Distances that a search for `k` of `allowed` vectors computes for a query; None if that cannot be told."""
+        if self._on_gpu is not None:
+            return None
         if self._index is None or allowed == 0:
             return allowed
         plan = self._index.plan(allowed=allowed, k=min(k, allowed), ef_search=ef_search)

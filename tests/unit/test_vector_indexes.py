@@ -18,6 +18,7 @@ from sightwire.segments.schema import SegmentSchema, VectorColumn
 from sightwire.segments.search_plan import plan_list_search
 from sightwire.segments.vector_file import map_vectors, write_vectors
 from sightwire.segments.vector_index import VectorIndex
+from sightwire.segments.vector_indexes.gpu import Gpu, why_no_gpu
 from sightwire.segments.vector_indexes.ivf import code_bytes, list_count, lists_to_read
 from sightwire.segments.vector_indexes.kinds import IndexKind, choose_kind
 from sightwire.segments.vector_indexes.opening import build_index
@@ -34,7 +35,8 @@ INDEXED = [kind for kind in IndexKind if kind is not IndexKind.FLAT]
 class Population:
     """Clustered vectors in a field with an index, and queries from the same clusters."""
 
-    def __init__(self, folder: Path, kind: IndexKind, metric: Metric) -> None:
+    def __init__(self, folder: Path, kind: IndexKind, metric: Metric, *, on_gpu: bool) -> None:
+        self.on_gpu = on_gpu
         rng = np.random.default_rng(3)
         centres = rng.standard_normal((CLUSTERS, DIMENSION))
         self.clusters = rng.integers(0, CLUSTERS, ROWS)
@@ -47,6 +49,8 @@ class Population:
         vectors = around(self.clusters)
         self.queries = around(self.query_clusters)
         self.index = indexed_field(folder, kind, normalized(vectors) if metric is Metric.COSINE else vectors, metric)
+        if on_gpu:
+            self.index.copy_to(Gpu(memory_bytes=1 << 30))
         self.scores = self.index.search(self.queries, ROWS, exact=True)
 
     def closeness(self, query: int) -> Matrix:
@@ -81,12 +85,19 @@ def indexed_field(
 
 @pytest.fixture(
     scope="module",
-    params=[(kind, metric) for kind in INDEXED for metric in Metric],
-    ids=lambda pair: "-".join(part.value for part in pair),
+    params=[
+        *((kind, metric, "processor") for kind in INDEXED for metric in Metric),
+        *((IndexKind.HNSW, metric, "gpu") for metric in Metric),
+    ],
+    ids="-".join,
 )
 def population(request: pytest.FixtureRequest) -> Iterator[Population]:
+    kind, metric, device = request.param
+    reason = why_no_gpu() if device == "gpu" else None
+    if reason is not None:
+        pytest.skip(reason)
     with TemporaryDirectory() as folder:
-        yield Population(Path(folder), *request.param)
+        yield Population(Path(folder), kind, metric, on_gpu=device == "gpu")
 
 
 def random_share(share: float) -> Callable[[Population, int], Mask]:
@@ -141,7 +152,7 @@ def test_recall_at_10(population: Population, filter_: Callable[[Population, int
 
 
 def test_unfiltered_searches_go_through_the_index(population: Population) -> None:
-    assert not population.index.search(population.queries, K).plan.exact
+    assert population.index.search(population.queries, K).plan.exact == population.on_gpu
     assert not population.index.search(population.queries, K, selection=half(population)).plan.exact
 
 

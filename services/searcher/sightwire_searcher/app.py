@@ -15,7 +15,8 @@ from sightwire.bus.collections import CollectionDirectory, CollectionRegistry
 from sightwire.bus.connection import Bus
 from sightwire.bus.searchers import ANNOUNCE_SECONDS, announce_searcher, withdraw_searcher
 from sightwire.ending_tasks import end_tasks
-from sightwire.errors import UnavailableError
+from sightwire.errors import ConfigurationError, UnavailableError
+from sightwire.segments.vector_indexes.gpu import Gpu, why_no_gpu
 from sightwire.service.operations import JSON_CONTENT_TYPE
 from sightwire.service.runner import ServiceContext
 from sightwire_searcher import metrics
@@ -74,7 +75,10 @@ async def run(context: ServiceContext[SearcherSettings]) -> None:
         metrics.QUEUED.set_function(lambda: executor.queued)
 
         loader = SnapshotLoader(
-            open_blob_store(settings.blobs_url), settings.searcher_cache_dir, verify=settings.searcher_verify_checksums
+            open_blob_store(settings.blobs_url),
+            settings.searcher_cache_dir,
+            verify=settings.searcher_verify_checksums,
+            gpu=_gpu(settings.searcher_gpu_bytes),
         )
         reloader = Reloader(loader, board, loaded=startup.notify, searcher=searcher)
         resources.push_async_callback(reloader.close)
@@ -120,6 +124,15 @@ async def run(context: ServiceContext[SearcherSettings]) -> None:
         await context.stopping.wait()
         await end_tasks(*background)
         await _withdraw(bus, searcher)
+
+
+def _gpu(memory_bytes: int) -> Gpu | None:
+    if not memory_bytes:
+        return None
+    reason = why_no_gpu()
+    if reason is not None:
+        raise ConfigurationError(f"SIGHTWIRE_SEARCHER_GPU_BYTES is {memory_bytes}, but {reason}; or set it to 0")
+    return Gpu(memory_bytes=memory_bytes)
 
 
 def announced_manifests(board: SnapshotBoard) -> dict[str, int]:

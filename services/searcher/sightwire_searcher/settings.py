@@ -51,6 +51,10 @@ class SearcherSettings(SharedSettings):
     searcher_keep_seconds: PositiveFloat = Field(
         default=300.0, description="How long an older manifest version is kept for paging", json_schema_extra=RELOADABLE
     )
+    searcher_gpu_bytes: NonNegativeInt = Field(
+        default=0,
+        description="Memory of a GPU for copies of vectors, which it then searches exactly; 0: none",
+    )
     searcher_verify_checksums: bool = Field(
         default=True, description="Read and check every byte of a segment before serving it"
     )

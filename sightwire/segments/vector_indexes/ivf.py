@@ -20,6 +20,7 @@ from sightwire.segments.selection import Selection
 from sightwire.segments.vector_file import MappedVectors
 from sightwire.segments.vector_indexes.approximate_index import Rows
 from sightwire.segments.vector_indexes.exact import best_candidates, search_exactly
+from sightwire.segments.vector_indexes.gpu import why_no_gpu
 from sightwire.segments.vectors import Matrix
 
 #: Lists per root of the number of vectors, where the parameters do not say.
@@ -92,6 +93,7 @@ def _trained_centroids(matrix: Matrix, metric: Metric, parameters: IndexParamete
         min_points_per_centroid=1,
         spherical=metric is Metric.COSINE,
         seed=_SEED,
+        gpu=why_no_gpu() is None,
     )
     trainer.train(matrix)
     # By the inner product long centroids would attract everything, unless all are of length 1.

@@ -21,6 +21,7 @@ from sightwire.segments.layout import IndexLayout
 from sightwire.segments.manifest import Manifest, SegmentEntry
 from sightwire.segments.manifest_store import ManifestStore
 from sightwire.segments.reader import SegmentReader
+from sightwire.segments.vector_indexes.gpu import Gpu
 from sightwire_searcher.snapshot import SegmentView, Snapshot
 
 logger = logging.getLogger(__name__)
@@ -35,12 +36,14 @@ class SnapshotLoader:
     Args:
         cache: folder of this searcher alone, for segments of a remote store.
         verify: check every byte of a segment before it serves.
+        gpu: where vectors are copied to as long as there is room.
     """
 
-    def __init__(self, blobs: BlobStore, cache: Path, *, verify: bool) -> None:
+    def __init__(self, blobs: BlobStore, cache: Path, *, verify: bool, gpu: Gpu | None = None) -> None:
         self._blobs = blobs
         self._cache = cache
         self._verify = verify
+        self._gpu = gpu
         self._opening = asyncio.Semaphore(_OPENED_AT_ONCE)
         #: Open segments by folder, as long as a snapshot or a query uses them.
         self._readers: WeakValueDictionary[Path, SegmentReader] = WeakValueDictionary()
@@ -138,6 +141,8 @@ class SnapshotLoader:
             else:
                 # Checking reads every page anyway.
                 await asyncio.to_thread(reader.warm)
+            if self._gpu is not None:
+                await asyncio.to_thread(reader.copy_to, self._gpu)
             self._readers[folder] = reader
             return reader
 
