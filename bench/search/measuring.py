@@ -24,6 +24,7 @@ from bench.search.task import PERCENTS, Rows, Task, recall
 #: Efforts that are tried until the recall is reached.
 EFFORTS: Final = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
 RECALL: Final = 0.95
+_WARM_UP_EFFORT: Final = 64
 #: Queries that efforts are tried with.
 _SAMPLE: Final = 100
 #: The effort that suffices for them is then tried with as many as can be answered in so long, mostly all.
@@ -36,11 +37,14 @@ class Plan:
     """How long to look."""
 
     rounds: int
+    #: Of each round.
     seconds: float
+    #: Before anything is measured: a server in Java compiles what has run often, which the first filter would pay for.
+    warm_up_seconds: float
 
     @classmethod
     def of(cls, quick: bool) -> "Plan":
-        return cls(1, 0.5) if quick else cls(3, 2.0)
+        return cls(1, 0.5, 0.1) if quick else cls(3, 2.0, 6.0)
 
 
 async def measure_engine(entry: EngineEntry, task_folder: Path, plan: Plan) -> EngineResult:
@@ -53,6 +57,8 @@ async def measure_engine(entry: EngineEntry, task_folder: Path, plan: Plan) -> E
             queries = len(task.queries)
             loops: list[LoopResult] = []
             flood: float | None = None
+            warming = await engine.asking(effort=_WARM_UP_EFFORT, percent=100)
+            await warming.loop(CLIENTS[-1], queries=queries, seconds=plan.warm_up_seconds)
             for percent in PERCENTS if entry.knows_filters else PERCENTS[:1]:
                 clients, effort, reached = await _tuned(engine, task.truth[percent], percent)
                 loops += await _loops(clients, queries, plan, percent=percent, effort=effort, reached=reached)
