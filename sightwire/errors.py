@@ -93,6 +93,10 @@ class GenerationRefusedError(SightwireError):
     code = "generation-refused"
     status = 409
 
+    def __init__(self, detail: str, *, generation: str | None = None) -> None:
+        super().__init__(detail)
+        self.generation = generation
+
 
 class UnauthorizedError(SightwireError):
     """A key is missing or wrong."""

@@ -58,7 +58,7 @@ def report_of(sightwire: Sightwire, ended: OperationRecord) -> ValidationReport 
     """What the gates saw in an operation; None when it never came to them."""
     if ended.command.kind not in _GATED:
         return None
-    generation = _judged_generation(sightwire, ended)
+    generation = _judged_generation(ended)
     if generation is None:
         return None
     try:
@@ -69,16 +69,9 @@ def report_of(sightwire: Sightwire, ended: OperationRecord) -> ValidationReport 
     return report if report.created_at >= ended.created_at else None
 
 
-def _judged_generation(sightwire: Sightwire, ended: OperationRecord) -> str | None:
+def _judged_generation(ended: OperationRecord) -> str | None:
     named = ended.result.get("generation") or getattr(ended.command, "generation", None)
-    if named is not None:
-        return str(named)
-    kept = sightwire.index.generations(ended.collection)
-    if ended.command.kind == "validate":
-        return kept.live
-    # The one that it made, and that failed.
-    failed = [generation.name for generation in kept.generations if generation.state == "failed"]
-    return failed[-1] if failed else None
+    return str(named) if named is not None else None
 
 
 def _print_begun(begun: OperationRecord, *, as_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Final, Literal
 
@@ -119,13 +119,26 @@ class CollectionIndexer:
             CorruptDataError: one of its segments is damaged; nothing changed.
             ConflictError: another indexer owns the collection.
         """
+        return await self._finish_switch(
+            self._switcher.switch(name, carry_over=carry_over, follow_seconds=follow_seconds), follow_seconds
+        )
 
-        async def switch() -> SwitchReport:
+    async def confirm_switch(self, left: str, *, follow_seconds: float = DEFAULT_FOLLOW_SECONDS) -> SwitchReport:
+        """Asks the searchers about a generation that became live just before a crash; raises as `switch` does.
+
+        Args:
+            left: the generation to go back to if they do not serve it, with what was ingested meanwhile.
+            follow_seconds: how long searchers have to load it.
+        """
+        return await self._finish_switch(self._switcher.confirm(left, follow_seconds=follow_seconds), follow_seconds)
+
+    async def _finish_switch(self, switch: Awaitable[SwitchReport], follow_seconds: float) -> SwitchReport:
+        async def in_turn() -> SwitchReport:
             # Commits wait until the searchers have followed, so that going back loses nothing.
             async with self._writing:
-                return await self._switcher.switch(name, carry_over=carry_over, follow_seconds=follow_seconds)
+                return await switch
 
-        report = await finished_regardless(switch(), grace_seconds=2 * follow_seconds + _SWITCH_GRACE_SECONDS)
+        report = await finished_regardless(in_turn(), grace_seconds=2 * follow_seconds + _SWITCH_GRACE_SECONDS)
         self._merger.poke()
         return report
 

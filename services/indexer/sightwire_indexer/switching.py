@@ -81,16 +81,28 @@ class Switcher:
         """See `CollectionIndexer.switch`."""
         left = self._writer.manifest.generation
         live = await self._make_live(name, carry_over=carry_over, leave_as=GenerationState.KEPT)
+        # Nothing is committed meanwhile, so what was left stays complete.
+        return await self._stay_or_go_back(left, live, follow_seconds, carry_back=False)
+
+    async def confirm(self, left: str, *, follow_seconds: float) -> SwitchReport:
+        """Asks the searchers about the generation that is live, and goes back to `left` as `switch` does.
+
+        For a switch whose process ended before it had asked them.
+        """
+        return await self._stay_or_go_back(left, self._writer.manifest, follow_seconds, carry_back=True)
+
+    async def _stay_or_go_back(
+        self, left: str, live: Manifest, follow_seconds: float, *, carry_back: bool
+    ) -> SwitchReport:
         reasons = await self._reasons_against(live, follow_seconds)
         if not reasons:
-            return SwitchReport(left, name, live.version)
+            return SwitchReport(left, live.generation, live.version)
         logger.error(
             "searchers did not follow a switch; going back",
-            extra={"collection": live.collection, "generation": name, "reasons": reasons},
+            extra={"collection": live.collection, "generation": live.generation, "reasons": reasons},
         )
-        # Nothing was committed meanwhile, so what was left is still complete.
-        back = await self._make_live(left, carry_over=False, leave_as=GenerationState.FAILED)
-        return SwitchReport(left, name, back.version, reasons)
+        back = await self._make_live(left, carry_over=carry_back, leave_as=GenerationState.FAILED)
+        return SwitchReport(left, live.generation, back.version, reasons)
 
     async def _reasons_against(self, live: Manifest, seconds: float) -> dict[str, str]:
         """Why what has become live must not stay so, by searcher."""

@@ -193,6 +193,7 @@ async def test_a_failed_gate_leaves_the_live_generation_as_it_is(world: IndexerW
         assert failed.state is OperationState.FAILED
         for words in ("'g2' failed 1 of", "functional", "near item 'item-7'", "nobody not among the first 10"):
             assert words in (failed.error or "")
+        assert failed.result == {"generation": "g2"}
         assert await world.content(record) == before
         assert await states_of_generations(world, record) == {"g1": "live", "g2": "failed"}
 

@@ -14,7 +14,7 @@ from sightwire_indexer.merge_processes import MergeProcesses
 from sightwire_indexer.opening import OpenCollections, Surroundings
 from sightwire_indexer.outlet import BusOutlet
 from sightwire_indexer.retrying import Retrying
-from sightwire_indexer.switching import Switcher
+from sightwire_indexer.switching import Switcher, Verify
 from sightwire_indexer.tombstone_horizon import TombstoneHorizon
 
 from services.indexer.tests.gate_world import GateWorld
@@ -195,18 +195,11 @@ async def test_a_searcher_that_does_not_answer_is_asked_again_until_it_has_gone(
         assert (await switching).succeeded
 
 
-async def test_a_switch_that_cannot_be_verified_is_taken_back(tmp_path: Path) -> None:
-    world = await GateWorld.open(open_blob_store(str(tmp_path / "blobs")), tmp_path / "cache")
-    await world.stage(world.items)
-    announced: list[str] = []
-
+def make_switcher(world: GateWorld, announced: list[str], verify: Verify) -> Switcher:
     async def announce() -> None:
         announced.append(world.writer.manifest.generation)
 
-    async def verify(live: OpenGeneration, *, seconds: float) -> dict[str, str]:
-        raise RuntimeError(f"stumbled over {live.name}")
-
-    switcher = Switcher(
+    return Switcher(
         world.writer,
         Followers(dict),
         Retrying(lambda _problem: None),
@@ -215,8 +208,25 @@ async def test_a_switch_that_cannot_be_verified_is_taken_back(tmp_path: Path) ->
         safe_version=lambda: 0,
         announce=announce,
     )
-    report = await switcher.switch("g2", carry_over=True, follow_seconds=1)
+
+
+async def stumble(live: OpenGeneration, *, seconds: float) -> dict[str, str]:
+    raise RuntimeError(f"stumbled over {live.name}")
+
+
+@pytest.mark.parametrize("crashed", [False, True])
+async def test_a_switch_that_cannot_be_verified_is_taken_back(tmp_path: Path, crashed: bool) -> None:
+    world = await GateWorld.open(open_blob_store(str(tmp_path / "blobs")), tmp_path / "cache")
+    await world.stage(world.items)
+    announced: list[str] = []
+    switcher = make_switcher(world, announced, stumble)
+    if crashed:
+        # The process that made it live ended before it asked the searchers.
+        await world.writer.switch("g2")
+        report = await switcher.confirm("g1", follow_seconds=1)
+    else:
+        report = await switcher.switch("g2", carry_over=True, follow_seconds=1)
     assert report.reasons == {"indexer": "could not ask the searchers: RuntimeError('stumbled over g2')"}
-    assert announced == ["g2", "g1"]
+    assert announced == (["g1"] if crashed else ["g2", "g1"])
     assert world.writer.manifest.generation == "g1"
     assert world.writer.manifest.items == len(world.items)

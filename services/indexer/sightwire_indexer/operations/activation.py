@@ -6,11 +6,11 @@ from typing import Any, Final
 from sightwire.contracts.operations import Progress
 from sightwire.contracts.validation import GateThresholds, ValidationReport
 from sightwire.errors import GenerationRefusedError, InvalidInputError
-from sightwire.segments.generations import GenerationState
+from sightwire.segments.generations import GenerationState, kept_newest_first
 from sightwire.segments.index_writer import IndexWriter
 from sightwire_indexer.collection_indexer import CollectionIndexer
 from sightwire_indexer.operations.operation import Operation
-from sightwire_indexer.switching import DEFAULT_FOLLOW_SECONDS
+from sightwire_indexer.switching import DEFAULT_FOLLOW_SECONDS, SwitchReport
 from sightwire_indexer.validation.gatekeeper import Gatekeeper
 
 #: Failures of a gate that an error names; the report has them all.
@@ -53,7 +53,7 @@ class Activation:
             NotFoundError: there is no such generation.
         """
         if self._became_live_before(operation, name):
-            return await self._result(name)
+            return await self._confirmed(name, follow_seconds)
         validated = await self.validate(operation, name, gates)
         if not activate:
             return validated
@@ -73,7 +73,7 @@ class Activation:
         report = await self._gatekeeper.validate(name, gates, operation)
         if not report.passed:
             await self._mark_failed(report.generation)
-            raise GenerationRefusedError(_refusal(report))
+            raise GenerationRefusedError(_refusal(report), generation=report.generation)
         return {
             "generation": report.generation,
             "manifest_version": report.manifest_version,
@@ -85,15 +85,26 @@ class Activation:
     ) -> dict[str, Any]:
         """Makes a generation live without asking the gates; otherwise as `run`."""
         if self._became_live_before(operation, name):
-            return await self._result(name)
+            return await self._confirmed(name, follow_seconds)
         await operation.report(Progress(stage="switching"))
         report = await self._indexer.switch(name, carry_over=carry_over, follow_seconds=follow_seconds)
+        return await self._followed(report)
+
+    async def _confirmed(self, name: str, follow_seconds: float) -> dict[str, Any]:
+        """An earlier attempt made it live; whether the searchers serve it, nobody may have asked."""
+        kept = kept_newest_first(await self._writer.generations())
+        if not kept:
+            return await self._result(name)
+        return await self._followed(await self._indexer.confirm_switch(kept[0].name, follow_seconds=follow_seconds))
+
+    async def _followed(self, report: SwitchReport) -> dict[str, Any]:
         if not report.succeeded:
             raise GenerationRefusedError(
-                f"searchers did not follow to generation {name!r}, so {report.left!r} is live again: "
-                + "; ".join(f"{searcher}: {reason}" for searcher, reason in report.reasons.items())
+                f"searchers did not follow to generation {report.name!r}, so {report.left!r} is live again: "
+                + "; ".join(f"{searcher}: {reason}" for searcher, reason in report.reasons.items()),
+                generation=report.name,
             )
-        return {**await self._result(name), "left": report.left}
+        return {**await self._result(report.name), "left": report.left}
 
     def _became_live_before(self, operation: Operation, name: str) -> bool:
         """Whether an earlier attempt made it live.

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sightwire.contracts.operations import OperationState
-from sightwire.errors import SightwireError
+from sightwire.errors import GenerationRefusedError, SightwireError
 
 MAX_ATTEMPTS: Final = 3
 
@@ -42,7 +42,8 @@ def judge(
         return Verdict(OperationState.FAILED, f"it was not done within {timeout_seconds:g} s")
     words = error.detail if isinstance(error, SightwireError) else repr(error)
     if not (isinstance(error, SightwireError) and error.transient):
-        return Verdict(OperationState.FAILED, words)
+        refused = error.generation if isinstance(error, GenerationRefusedError) else None
+        return Verdict(OperationState.FAILED, words, {} if refused is None else {"generation": refused})
     if attempts < MAX_ATTEMPTS:
         return Verdict(OperationState.RUNNING, words)
     return Verdict(OperationState.FAILED, f"given up after {attempts} attempts: {words}")
