@@ -1,18 +1,18 @@
 """Items with vectors of the user's own into a running platform, as fast as it takes them."""
 
-import asyncio
 import base64
+import math
 from collections.abc import Sequence
 from typing import Final
 
 import httpx
 import orjson
 
+from bench.merging_load import send_steadily
 from bench.search.task import Matrix, Rows
 from bench.written_index import BUCKET, FIELD
 
 _ITEMS_PER_REQUEST: Final = 512
-_REQUESTS_IN_FLIGHT: Final = 4
 _REQUEST_SECONDS: Final = 120.0
 
 
@@ -34,16 +34,7 @@ async def post_items(gateway_url: str, collection: str, batches: Sequence[bytes]
     """Returns when all are accepted.
 
     Raises:
-        RuntimeError: the platform refused an item.
+        ExceptionGroup: the platform refused an item.
     """
-    places = asyncio.Semaphore(_REQUESTS_IN_FLIGHT)
     async with httpx.AsyncClient(base_url=gateway_url, timeout=_REQUEST_SECONDS) as http:
-
-        async def post(body: bytes) -> None:
-            path, headers = f"/v1/collections/{collection}/items:batch", {"content-type": "application/json"}
-            async with places:
-                answer = (await http.post(path, content=body, headers=headers)).raise_for_status().json()
-            if answer["failed"]:
-                raise RuntimeError(f"the platform refused an item: {answer['failed'][0]}")
-
-        await asyncio.gather(*map(post, batches))
+        await send_steadily(http, collection, batches, batches_per_second=math.inf)

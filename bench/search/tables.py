@@ -18,7 +18,9 @@ def tables(comparison: Comparison) -> list[Table]:
         percents = sorted({loop.percent for engine in engines for loop in engine.loops}, reverse=True)
         made += [_searching(comparison, engines, percent) for percent in percents]
         made.append(_building(engines))
-        made += [table for table in [_aims(engines, percents)] if table.rows]
+        aims = _aims(engines, percents)
+        if aims.rows:
+            made.append(aims)
     if len(comparison.sizes()) > 1:
         made.append(_by_size(comparison))
     if comparison.merges:
