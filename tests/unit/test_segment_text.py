@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 from threading import Thread
 
@@ -15,7 +17,7 @@ from sightwire.errors import CorruptDataError
 from sightwire.segments.merge import merged_content
 from sightwire.segments.reader import SegmentReader
 from sightwire.segments.text.analysis import words
-from sightwire.segments.text.layout import temporary_index_folder
+from sightwire.segments.text.layout import remove_abandoned_folders, temporary_index_folder
 from sightwire.segments.version_index import LiveSegment
 from sightwire.segments.writer import write_segment
 from tests.plugin.segments import SCHEMA, detected, identity, item, make_segment, vector
@@ -94,6 +96,18 @@ def test_a_folder_goes_although_a_file_comes_meanwhile(tmp_path: Path) -> None:
         late.start()
     late.join(timeout=30)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_of_killed_processes_are_removed(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib, signal, sys; from sightwire.segments.text.layout import temporary_index_folder\n"
+        "with temporary_index_folder(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert len(list(tmp_path.iterdir())) == 1
+    with temporary_index_folder(tmp_path) as in_use:
+        remove_abandoned_folders(tmp_path)
+        assert list(tmp_path.iterdir()) == [in_use]
 
 
 def test_a_merge_indexes_what_is_left(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from sightwire.bus.searchers import SearcherDirectory
 from sightwire.contracts.backups import BackupRetention
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.segments.merge_policy import MergePolicy
+from sightwire.segments.text.building import MEMORY_FOLDER
+from sightwire.segments.text.layout import remove_abandoned_folders
 from sightwire.service.operations import JSON_CONTENT_TYPE
 from sightwire.service.runner import ServiceContext
 from sightwire_indexer.asyncapi import describe
@@ -55,6 +57,7 @@ async def run(context: ServiceContext[IndexerSettings]) -> None:
     context.health.add("bus", lambda: None if bus.is_connected else "not connected to the bus")
     async with AsyncExitStack() as resources:
         identity = resources.enter_context(claimed_identity(settings.indexer_work_dir))
+        await asyncio.to_thread(remove_abandoned_folders, MEMORY_FOLDER)
         await resources.enter_async_context(bus)
         searchers = await resources.enter_async_context(SearcherDirectory(bus))
         horizon = TombstoneHorizon(settings.indexer_tombstone_grace_seconds)

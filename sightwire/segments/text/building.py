@@ -21,7 +21,7 @@ from sightwire.segments.text.layout import ANALYZER, ROW_FIELD, take_files, temp
 _HEAP_BYTES: Final = 512 << 20
 
 #: Files in here never reach a disk.
-_MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108 - no predictable name is used in it
+MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108 - no predictable name is used in it
 _NEEDED_MEMORY: Final = 32 << 20
 #: Up to this an index takes a small part of that.
 _SMALL_ROWS: Final = 5000
@@ -71,9 +71,9 @@ def _building_place(folder: Path, items: pa.Table) -> Path:
     """Where the index of a segment is built before its files are moved into the segment's folder."""
     # tantivy flushes each of its files to disk, and so does who writes the segment: for a small commit once is enough.
     is_small = items.num_rows <= _SMALL_ROWS and items["text"].nbytes <= _SMALL_BYTES
-    if not is_small or not os.access(_MEMORY_FOLDER, os.W_OK):
+    if not is_small or not os.access(MEMORY_FOLDER, os.W_OK):
         return folder
-    return _MEMORY_FOLDER if shutil.disk_usage(_MEMORY_FOLDER).free >= _NEEDED_MEMORY else folder
+    return MEMORY_FOLDER if shutil.disk_usage(MEMORY_FOLDER).free >= _NEEDED_MEMORY else folder
 
 
 def _has_words(items: pa.Table, objects: pa.Table) -> bool:

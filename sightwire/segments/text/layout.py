@@ -4,6 +4,7 @@ tantivy wants a folder of its own and names its files by random ids. In a segmen
 `text.<number>.<kind>`, so that the same items make the same files; `text.meta.json` lists them as tantivy does.
 """
 
+import os
 import re
 import shutil
 import tempfile
@@ -22,6 +23,7 @@ ROW_FIELD: Final = "row"
 #: Name under which the analyser is registered with an index.
 ANALYZER: Final = "words"
 
+_FOLDER_PREFIX: Final = "sightwire-text-"
 _META: Final = "meta.json"
 _PREFIX: Final = "text."
 _NUMBERED: Final = re.compile(r"text\.(\d+)\.([a-z]+)")
@@ -42,7 +44,7 @@ def temporary_index_folder(place: Path | None = None) -> Iterator[Path]:
     Args:
         place: where it is made; None for the system's folder of temporary files.
     """
-    folder = Path(tempfile.mkdtemp(prefix="sightwire-text-", dir=place))
+    folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-", dir=place))
     try:
         yield folder
     finally:
@@ -50,6 +52,14 @@ def temporary_index_folder(place: Path | None = None) -> Iterator[Path]:
         # emptied, but not a second time so soon.
         shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_abandoned_folders(place: Path) -> None:
+    """Removes what processes left in `place` that were killed while they had a `temporary_index_folder` there."""
+    for folder in place.glob(f"{_FOLDER_PREFIX}*-*"):
+        owner = folder.name.removeprefix(_FOLDER_PREFIX).partition("-")[0]
+        if owner.isdecimal() and not Path("/proc", owner).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def take_files(index_folder: Path, segment_folder: Path) -> list[str]:
