@@ -21,6 +21,7 @@ SubjectFinding = tuple[str, Finding]
 
 def doctor(
     scan: Annotated[bool, typer.Option("--scan", help="Read every file of every index, and wait for it.")] = False,
+    list_all: Annotated[bool, typer.Option("--all", help="List also what is fine.")] = False,
     data_dir: DataDir = Path("data"),
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
@@ -39,9 +40,19 @@ def doctor(
     if as_json:
         print_json([{"subject": subject, **finding.model_dump(mode="json")} for subject, finding in found])
     else:
-        print_table(("", "about", "check", "what was found", "what to do"), finding_rows(found))
+        shown = [(subject, finding) for subject, finding in found if list_all or finding.status != "ok"]
+        if shown:
+            print_table(("", "about", "check", "what was found", "what to do"), finding_rows(shown))
+        typer.echo(summary_of(found))
     if any(finding.status == "problem" for _, finding in found):
         raise typer.Exit(1)
+
+
+def summary_of(found: list[SubjectFinding]) -> str:
+    """How many checks were made of what, and how many of them are fine."""
+    subjects = ", ".join(dict.fromkeys(subject for subject, _ in found))
+    fine = sum(finding.status == "ok" for _, finding in found)
+    return f"{fine} of {len(found)} checks are fine ({subjects}); --all lists them"
 
 
 def finding_rows(found: list[SubjectFinding]) -> list[tuple[str, str, str, str, str]]:

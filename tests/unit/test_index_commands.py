@@ -9,7 +9,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from sightwire.byte_sizes import bytes_text
-from sightwire.cli.doctor import finding_rows
+from sightwire.cli.doctor import finding_rows, summary_of
 from sightwire.cli.index_output import field_rows, generation_rows, statistics_members
 from sightwire.cli.index_schedule_output import calendar_rows, schedule_members, schedule_row
 from sightwire.cli.main import app
@@ -286,3 +286,9 @@ def test_wrong_options_are_usage_errors(arguments: list[str], message: str) -> N
     answer = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
     assert answer.exit_code == 2
     assert message in " ".join(answer.output.split())
+
+
+def test_a_doctor_counts_what_is_fine() -> None:
+    fine, bad = (Finding(check="disk", status=status, detail="") for status in ("ok", "problem"))
+    found = [("platform", fine), ("demo", bad), ("demo", fine)]
+    assert summary_of(found) == "2 of 3 checks are fine (platform, demo); --all lists them"
