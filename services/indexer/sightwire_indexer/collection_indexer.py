@@ -3,17 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
 from typing import Final, Literal
 
 from sightwire.blobs.store import BlobStore
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.events import IndexReady
 from sightwire.ending_tasks import end_tasks
-from sightwire.errors import ConflictError, UnavailableError
-from sightwire.segments.garbage import collect_garbage
+from sightwire.errors import ConflictError
 from sightwire.segments.index_writer import IndexWriter
-from sightwire.segments.layout import IndexLayout
 from sightwire.segments.manifest import Checkpoint
 from sightwire.segments.merge_task import MergeTask
 from sightwire.segments.outcomes import ItemOutcome
@@ -22,6 +19,7 @@ from sightwire_indexer import metrics
 from sightwire_indexer.commit_buffer import BufferLimits, CommitBuffer, PendingMessage
 from sightwire_indexer.decoding import DecodedBatch, IndexTarget, decode_batch
 from sightwire_indexer.following import Followers
+from sightwire_indexer.housekeeping import Housekeeper
 from sightwire_indexer.item_spans import CommitTrace, sampled_items
 from sightwire_indexer.log_reader import LogMessage
 from sightwire_indexer.merging import Merger
@@ -72,13 +70,14 @@ class CollectionIndexer:
         self._outlet = outlet
         self._merger = merger
         self._statuses = statuses
-        self._blobs = blobs
-        self._housekeeping = housekeeping
         self._is_owner = is_owner
         self._report = report
         self._retrying = Retrying(report)
         self._buffer = CommitBuffer(buffer_limits)
         self._writing = writing
+        self._housekeeper = Housekeeper(
+            record, writer, merger, blobs, housekeeping, writing=writing, require_ownership=self._require_ownership
+        )
         self._switcher = Switcher(
             writer,
             followers,
@@ -95,7 +94,7 @@ class CollectionIndexer:
     def take_limits(self, buffer: BufferLimits, housekeeping: HousekeepingLimits) -> None:
         """Goes on within other limits."""
         self._buffer.limits = buffer
-        self._housekeeping = housekeeping
+        self._housekeeper.limits = housekeeping
 
     @property
     def buffered_items(self) -> int:
@@ -157,7 +156,7 @@ class CollectionIndexer:
             self._read_until(stopping),
             self._statuses.run(),
             self._merger.run(self._commit_merge),
-            self._keep_house(),
+            self._housekeeper.run(),
         )
 
     async def _read_until(self, stopping: asyncio.Event) -> None:
@@ -190,7 +189,7 @@ class CollectionIndexer:
 
     def _is_checkpoint_behind(self, idle_since: float, now: float) -> bool:
         distance = self._log.position.sequence - self._buffered_sequence
-        is_due = now - idle_since >= self._housekeeping.idle_checkpoint_seconds
+        is_due = now - idle_since >= self._housekeeper.limits.idle_checkpoint_seconds
         return distance > 0 and (is_due or distance >= _IDLE_CHECKPOINT_MESSAGES)
 
     def _decode(self, messages: Sequence[LogMessage]) -> list[DecodedBatch]:
@@ -299,40 +298,6 @@ class CollectionIndexer:
         )
         await self._retrying.until_available(lambda: self._outlet.announce_ready(event), "announce a manifest")
         metrics.observe_manifest(manifest, reason)
-
-    async def _keep_house(self) -> None:
-        while True:
-            await asyncio.sleep(self._housekeeping.interval_seconds)
-            limits = self._housekeeping
-            self._require_ownership()
-            try:
-                removed = await collect_garbage(
-                    self._blobs,
-                    IndexLayout.of(self._record),
-                    keep_manifests=limits.keep_manifests,
-                    min_age=timedelta(seconds=limits.retention_seconds),
-                    in_use=[*self._merger.segments_in_the_making, *self._writer.in_use.ids],
-                )
-            except UnavailableError as error:
-                logger.warning("garbage collection waits for the blob store", extra={"error": error.detail})
-                continue
-            await self._forget_old_generations()
-            # Under the lock, so that no commit's new segment is taken for one that nobody needs.
-            async with self._writing:
-                await self._writer.remove_copies(in_use=self._merger.segments_in_the_making)
-            if removed:
-                logger.info("removed what no manifest needs", extra={"collection": self._record.name, "blobs": removed})
-
-    async def _forget_old_generations(self) -> None:
-        """Before the next removal, so that what only they needed goes then."""
-        try:
-            async with self._writing:
-                forgotten = await self._writer.forget_old(keep=self._housekeeping.keep_generations)
-        except UnavailableError as error:
-            logger.warning("old generations stay until the blob store answers", extra={"error": error.detail})
-            return
-        if forgotten:
-            logger.info("forgot generations", extra={"collection": self._record.name, "generations": forgotten})
 
     def _require_ownership(self) -> None:
         if not self._is_owner():
