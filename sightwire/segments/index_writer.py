@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from pyroaring import BitMap
@@ -25,11 +26,10 @@ from sightwire.segments.generation_keeping import GenerationKeeper
 from sightwire.segments.generation_store import GenerationStore
 from sightwire.segments.generations import GenerationRecord, GenerationState
 from sightwire.segments.identifiers import new_segment_id
-from sightwire.segments.index_upgrades import FieldIndex, IndexedSegment, segments_to_upgrade
 from sightwire.segments.layout import IndexLayout
 from sightwire.segments.manifest import Checkpoint, Manifest
 from sightwire.segments.manifest_store import ManifestStore
-from sightwire.segments.merge_policy import MergePolicy, SegmentSize
+from sightwire.segments.merge_planning import MergePlanner
 from sightwire.segments.merge_task import MergeTask, deleted_meanwhile, still_fits
 from sightwire.segments.open_generations import OpenGeneration, SegmentUse
 from sightwire.segments.open_segments import OpenSegment, SegmentStock
@@ -176,68 +176,23 @@ class IndexWriter:
         known = await asyncio.to_thread(current_versions, segments, ids)
         return await asyncio.to_thread(known_outcomes, ids, known, segments)
 
-    def plan_merges(
-        self,
-        policy: MergePolicy,
-        *,
-        graph_min_rows: int,
-        graph_threads: int = 1,
-        hurry: bool = False,
-        busy: Sequence[MergeTask] = (),
-        drop_tombstones_up_to: int = 0,
-    ) -> list[MergeTask]:
-        """The merges that the policy wants now, smallest first.
+    def merge_planner(
+        self, *, graph_min_rows: int, graph_threads: int = 1, drop_tombstones_up_to: int = 0
+    ) -> MergePlanner:
+        """Plans merges of what is live now.
 
         Args:
             graph_min_rows: vectors of a field from which it gets an index of its own kind.
             graph_threads: threads of a build.
-            hurry: items stream in, so indexes had better be built quickly; see `choose_kind`.
-            busy: merges that run already.
             drop_tombstones_up_to: see `merged_content`.
         """
-        indexes = self._index_policy(graph_min_rows, graph_threads, hurry=hurry)
-        by_id = {segment.entry.id: segment for segment in self._segments}
-        sizes = [
-            SegmentSize(entry.id, entry.rows, entry.rows - entry.live_rows, entry.tombstones)
-            for entry in (segment.entry for segment in self._segments)
-        ]
-        busy_ids = {segment_id for task in busy for segment_id in task.source_ids}
-        return [
-            self._merge_task([by_id[segment_id] for segment_id in ids], indexes, drop_tombstones_up_to)
-            for ids in policy.merges(sizes, busy_ids)
-        ]
-
-    def plan_upgrades(
-        self,
-        *,
-        graph_min_rows: int,
-        graph_threads: int = 1,
-        busy: Sequence[MergeTask] = (),
-        drop_tombstones_up_to: int = 0,
-    ) -> list[MergeTask]:
-        """Rewrites of single segments whose indexes are not of the kind that the collection wants, largest first.
-
-        Args:
-            graph_min_rows: vectors of a field from which it gets an index of its own kind.
-            graph_threads: threads of a build.
-            busy: merges that run already or are planned.
-            drop_tombstones_up_to: see `merged_content`.
-        """
-        wanted = self._index_policy(graph_min_rows, graph_threads)
-        busy_ids = {segment_id for task in busy for segment_id in task.source_ids}
-        idle = {segment.entry.id: segment for segment in self._segments if segment.entry.id not in busy_ids}
-        known = [
-            IndexedSegment(
-                segment_id,
-                segment.entry.live_rows,
-                [FieldIndex(name, field.rows, field.kind) for name, field in segment.live.reader.fields.items()],
-            )
-            for segment_id, segment in idle.items()
-        ]
-        return [
-            self._merge_task([idle[segment_id]], wanted, drop_tombstones_up_to)
-            for segment_id in segments_to_upgrade(known, wanted)
-        ]
+        return MergePlanner(
+            self._segments,
+            self._depot,
+            partial(self._identity, generation=self._manifest.generation),
+            IndexPolicy(self._manifest.index, graph_min_rows, graph_threads, by_field=own_parameters(self._spec)),
+            drop_tombstones_up_to,
+        )
 
     async def commit_merge(self, task: MergeTask) -> bool:
         """Puts the result of a finished merge in the place of its sources, with what was deleted meanwhile.
@@ -360,21 +315,6 @@ class IndexWriter:
         """
         needed = {segment.entry.id for segment in self._segments}
         await self._depot.remove_copies(except_for=needed.union(in_use, self._in_use.ids))
-
-    def _index_policy(self, graph_min_rows: int, graph_threads: int, *, hurry: bool = False) -> IndexPolicy:
-        return IndexPolicy(
-            self._manifest.index, graph_min_rows, graph_threads, hurry, by_field=own_parameters(self._spec)
-        )
-
-    def _merge_task(self, sources: list[OpenSegment], indexes: IndexPolicy, drop_tombstones_up_to: int) -> MergeTask:
-        segment_id = new_segment_id()
-        return MergeTask.of(
-            [segment.live for segment in sources],
-            self._depot.folder(segment_id),
-            self._identity(segment_id, self._manifest.generation),
-            indexes,
-            drop_tombstones_up_to=drop_tombstones_up_to,
-        )
 
     async def _write_changes(self, resolution: Resolution) -> tuple[OpenSegment, ...]:
         """Writes what was accepted as a segment; none if nothing was."""

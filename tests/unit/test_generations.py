@@ -137,7 +137,7 @@ async def test_an_old_state_comes_back_as_it_was(blobs: BlobStore, tmp_path: Pat
 
 async def test_a_merge_that_runs_across_a_switch_is_dropped(blobs: BlobStore, tmp_path: Path) -> None:
     writer = await two_generations(blobs, tmp_path / "writer")
-    (task,) = writer.plan_merges(MergePolicy(segments_per_tier=2, max_deleted_share=0.3), graph_min_rows=1000)
+    (task,) = writer.merge_planner(graph_min_rows=1000).merges(MergePolicy(segments_per_tier=2, max_deleted_share=0.3))
     run_merge(task)
     manifest = await writer.switch("g2")
     assert not await writer.commit_merge(task)
@@ -153,7 +153,7 @@ async def test_a_merge_without_a_row_that_came_back_is_dropped(blobs: BlobStore,
     await writer.keep("with a")
     entries = writer.manifest.segments
     await writer.commit([Change("a", 4, None)], checkpoint(3))
-    tasks = writer.plan_merges(MergePolicy(segments_per_tier=3, max_deleted_share=1.0), graph_min_rows=1000)
+    tasks = writer.merge_planner(graph_min_rows=1000).merges(MergePolicy(segments_per_tier=3, max_deleted_share=1.0))
     (task,) = tasks
     run_merge(task)
     await writer.switch("g2", carry_over=False)
@@ -204,7 +204,7 @@ async def test_garbage_collection_leaves_what_a_generation_needs(blobs: BlobStor
     async def collect() -> None:
         await collect_garbage(blobs, IndexLayout.of(RECORD), keep_manifests=1, min_age=timedelta(seconds=-1))
 
-    (task,) = writer.plan_merges(MergePolicy(segments_per_tier=2, max_deleted_share=0.3), graph_min_rows=1000)
+    (task,) = writer.merge_planner(graph_min_rows=1000).merges(MergePolicy(segments_per_tier=2, max_deleted_share=0.3))
     run_merge(task)
     assert await writer.commit_merge(task)
     await collect()

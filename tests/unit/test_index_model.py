@@ -187,7 +187,7 @@ class IndexMachine(RuleBasedStateMachine):
 
     @rule()
     def start_merges(self) -> None:
-        tasks = self.writer.plan_merges(POLICY, graph_min_rows=6, busy=self.merging)
+        tasks = self.writer.merge_planner(graph_min_rows=6).merges(POLICY, busy=self.merging)
         for task in tasks:
             run_merge(task)
         self.merging.extend(tasks)

@@ -43,7 +43,7 @@ async def commit_and_merge(writer: IndexWriter) -> None:
     """Three commits, the third while the first two are being merged."""
     await writer.commit([put("a", 1), put("b", 2), put("c", 2)], checkpoint(1))
     await writer.commit([put("a", 3), Change("x", 4, None)], checkpoint(2))
-    (task,) = writer.plan_merges(MergePolicy(segments_per_tier=2, max_deleted_share=1.0), graph_min_rows=1)
+    (task,) = writer.merge_planner(graph_min_rows=1).merges(MergePolicy(segments_per_tier=2, max_deleted_share=1.0))
     run_merge(task)
     await writer.commit([put("b", 5), put("x", 3)], checkpoint(3))
     await writer.commit_merge(task)

@@ -106,22 +106,15 @@ class Merger:
     def _wanted(self) -> list[MergeTask]:
         hurry = self._pace.is_hurried(time.monotonic())
         options, running = self.options, list(self._running.values())
-        merges = self._writer.plan_merges(
-            options.policy,
+        planner = self._writer.merge_planner(
             graph_min_rows=options.graph_min_rows,
             graph_threads=options.graph_threads,
-            hurry=hurry,
-            busy=running,
             drop_tombstones_up_to=self.safe_version,
         )
+        merges = planner.merges(options.policy, hurry=hurry, busy=running)
         if hurry:
             return merges
-        upgrades = self._writer.plan_upgrades(
-            graph_min_rows=options.graph_min_rows,
-            graph_threads=options.graph_threads,
-            busy=[*running, *merges],
-            drop_tombstones_up_to=self.safe_version,
-        )
+        upgrades = planner.upgrades(busy=[*running, *merges])
         return [*merges, *upgrades]
 
     async def _merge(self, task: MergeTask, lane: Lane, commit: Callable[[MergeTask], Awaitable[None]]) -> None:

@@ -135,7 +135,7 @@ class BackupWorld:
 
     async def merge(self) -> None:
         policy = MergePolicy(segments_per_tier=2, max_rows=64)
-        for task in self.writer.plan_merges(policy, graph_min_rows=1000)[:1]:
+        for task in self.writer.merge_planner(graph_min_rows=1000).merges(policy)[:1]:
             await asyncio.to_thread(run_merge, task)
             await self.writer.commit_merge(task)
 
