@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sightwire_indexer.schedules.timing import next_due, starting_time, upcoming
 
@@ -114,12 +114,14 @@ def test_each_time_is_later_than_the_one_before(cron: str, time_zone: str, after
 
 
 @given(cron=CRONS, time_zone=ZONES, after=TIMES)
+@example(cron="0 * * 4 *", time_zone="Pacific/Apia", after=datetime(2012, 1, 1, tzinfo=UTC))
 def test_asking_one_by_one_gives_what_asking_at_once_gives(cron: str, time_zone: str, after: datetime) -> None:
     at_once = upcoming(spec(cron, time_zone), after, 4)
     one_by_one = [after]
     for _ in at_once:
         one_by_one.append(next_due(spec(cron, time_zone), one_by_one[-1]))
-    assert one_by_one[1:] == list(at_once)
+    # In UTC: times of different zones are never equal where a clock that is put back shows one of them twice.
+    assert one_by_one[1:] == [moment.astimezone(UTC) for moment in at_once]
 
 
 @given(jitter=st.floats(0, 1e6), due_at=TIMES)
