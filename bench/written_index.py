@@ -16,6 +16,7 @@ from sightwire.bus.connection import Bus
 from sightwire.contracts.collections import (
     CollectionRecord,
     CollectionSpec,
+    IndexParameters,
     MetadataField,
     MetadataType,
     Metric,
@@ -42,6 +43,7 @@ FIELD = "embedding"
 #: Metadata field to filter by.
 BUCKET = "bucket"
 _BUILD_THREADS = 2
+_DEFAULT_INDEX = IndexParameters()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ async def write_index(
     *,
     buckets: npt.NDArray[np.int64] | None = None,
     texts: Sequence[str] | None = None,
+    index: IndexParameters = _DEFAULT_INDEX,
 ) -> WrittenIndex:
     """Writes the index of a new collection of unit vectors, and then registers the collection.
 
@@ -80,7 +83,10 @@ async def write_index(
     field = VectorField(dimension=vectors.shape[1], metric=Metric.COSINE)
     record = CollectionRecord(
         spec=CollectionSpec(
-            name=name, fields={FIELD: field}, metadata={BUCKET: MetadataField(type=MetadataType.INTEGER)}
+            name=name,
+            fields={FIELD: field},
+            metadata={BUCKET: MetadataField(type=MetadataType.INTEGER)},
+            index=index,
         ),
         uid="written",
         created_at=datetime.now(UTC),
