@@ -8,6 +8,10 @@ from pathlib import Path
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 
 
+class NoMemoryCageError(Exception):
+    """The memory of processes cannot be bounded here."""
+
+
 class MemoryCage:
     """Processes that are put in share one bound; made by `memory_cage`."""
 
@@ -24,7 +28,7 @@ def memory_cage(limit_bytes: int) -> Iterator[MemoryCage]:
     """A new control group within this process's own, removed in the end, when its processes must have ended.
 
     Raises:
-        RuntimeError: this user may not make one here.
+        NoMemoryCageError: this user may not make one here.
     """
     first, limit_file = _own_group()
     folder = first / f"sightwire-bench-{os.getpid()}"
@@ -34,7 +38,7 @@ def memory_cage(limit_bytes: int) -> Iterator[MemoryCage]:
     except OSError as error:
         with suppress(OSError):
             folder.rmdir()
-        raise RuntimeError(f"memory cannot be limited here: {error}; try as root, or in a scope of one's own") from None
+        raise NoMemoryCageError(f"{error}; try as root, or in a scope of one's own") from None
     try:
         yield MemoryCage(folder)
     finally:

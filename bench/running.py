@@ -97,6 +97,11 @@ def cpu_seconds_of_children(process_id: int) -> float:
     return ended + sum(_seconds(child, children) for child in children.get(process_id, []))
 
 
+def children_of(process_id: int) -> list[int]:
+    """Process ids of those that a process has started and that run."""
+    return _children().get(process_id, [])
+
+
 def _children() -> dict[int, list[int]]:
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():

@@ -9,7 +9,7 @@ import gc
 import os
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from typing import Any
 import grpc.aio
 
 from bench.command import Benchmark, main
-from bench.memory_cage import MemoryCage, memory_cage
+from bench.memory_cage import MemoryCage, NoMemoryCageError, memory_cage
 from bench.report import Cell, Table
-from bench.running import bus_of, searcher_of, wait_until_loaded
+from bench.running import bus_of, children_of, searcher_of, wait_until_loaded
 from bench.search.clients import CoroutineClients
 from bench.search.engine import Rate
 from bench.search.memory import anonymous_bytes, resident_bytes
@@ -74,14 +74,19 @@ async def _table(
         free = await _outcome(data, asked, None, seconds)
         rows = [_row("no bound", free, free)]
         index_bytes = sum(file.stat().st_size for file in _segment_files(data))
-        for share in shares:
-            limit = free.process_bytes + _ROOM_BYTES + round(share * index_bytes)
-            label = f"{share:.0%} of the index, {limit // _MEBIBYTE} MiB"
-            rows.append(_row(label, await _outcome(data, asked, limit, seconds), free))
+        note = ""
+        try:
+            for share in shares:
+                limit = free.process_bytes + _ROOM_BYTES + round(share * index_bytes)
+                label = f"{share:.0%} of the index, {limit // _MEBIBYTE} MiB"
+                rows.append(_row(label, await _outcome(data, asked, limit, seconds), free))
+        except NoMemoryCageError as error:
+            note = f"Nothing was bounded: {error}."
     return Table(
         f"{len(vectors):,} vectors of {vectors.shape[1]}, {kind.value}: {index_bytes // _MEBIBYTE} MiB of index",
         ("memory", "resident MiB", "queries/s", "p50 ms", "p99 ms", "same answers", "died"),
         rows,
+        note,
     )
 
 
@@ -133,24 +138,20 @@ async def _outcome(data: Path, asked: list[bytes], limit: int | None, seconds: f
 
 async def _catch_searcher(cage: MemoryCage) -> None:
     """Puts the searcher in as soon as it starts, long before it reads a segment."""
-    known = set(_searchers())
     # Nobody tells of a process that starts.
-    while not (started := set(_searchers()) - known):  # noqa: ASYNC110
+    while (searcher := _searcher()) is None:  # noqa: ASYNC110
         await asyncio.sleep(0.005)
-    for process_id in started:
-        cage.put_in(process_id)
+    cage.put_in(searcher)
 
 
-def _searchers() -> list[int]:
-    found = []
-    for folder in Path("/proc").iterdir():
-        try:
-            if folder.name.isdecimal() and _SEARCHER_MODULE in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
-        except OSError:
-            # It ended meanwhile.
-            continue
-    return found
+def _searcher() -> int | None:
+    """The searcher that this process has started."""
+    for process_id in children_of(os.getpid()):
+        # One that ended meanwhile has no command line any more.
+        with suppress(OSError):
+            if _SEARCHER_MODULE in Path(f"/proc/{process_id}/cmdline").read_bytes():
+                return process_id
+    return None
 
 
 @asynccontextmanager

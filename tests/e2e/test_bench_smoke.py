@@ -16,6 +16,7 @@ TABLES = {
     "search_layers": "Queries a second through gRPC",
     "freshness": "From acknowledged to searchable",
     "merging": "Queries meanwhile",
+    "small_memory": "same answers",
 }
 
 
