@@ -35,10 +35,7 @@ class MergePlanner:
             busy: merges that run already.
         """
         by_id = {segment.entry.id: segment for segment in self.segments}
-        sizes = [
-            SegmentSize(entry.id, entry.rows, entry.rows - entry.live_rows, entry.tombstones)
-            for entry in (segment.entry for segment in self.segments)
-        ]
+        sizes = [SegmentSize.of(segment.entry) for segment in self.segments]
         indexes = replace(self.indexes, hurry=hurry)
         return [
             self._task([by_id[segment_id] for segment_id in ids], indexes)

@@ -8,7 +8,9 @@ and an item is written again at most `log_f(n)` times.
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
+
+from sightwire.segments.manifest import SegmentEntry
 
 
 class SegmentSize(NamedTuple):
@@ -18,6 +20,11 @@ class SegmentSize(NamedTuple):
     rows: int
     deleted: int
     tombstones: int = 0
+
+    @classmethod
+    def of(cls, entry: SegmentEntry) -> Self:
+        """The size of a segment of a manifest."""
+        return cls(entry.id, entry.rows, entry.rows - entry.live_rows, entry.tombstones)
 
     @property
     def live(self) -> int:

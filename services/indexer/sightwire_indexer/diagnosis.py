@@ -97,10 +97,7 @@ class Diagnoser:
         return [findings.judge_segments(self._sizes(), self.policy)]
 
     def _sizes(self) -> list[SegmentSize]:
-        return [
-            SegmentSize(entry.id, entry.rows, entry.rows - entry.live_rows, entry.tombstones)
-            for entry in self._writer.manifest.segments
-        ]
+        return [SegmentSize.of(entry) for entry in self._writer.manifest.segments]
 
     async def _past_operations(self) -> list[Finding]:
         operations = await self._operations.list(self._record)

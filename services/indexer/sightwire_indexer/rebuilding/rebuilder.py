@@ -101,13 +101,8 @@ class Rebuilder:
                     reason=f"rebuilt from {manifest.generation} by {operation.record.requested_by}",
                 )
             )
-        groups = group_segments(
-            [
-                SegmentSize(entry.id, entry.rows, entry.rows - entry.live_rows, entry.tombstones)
-                for entry in manifest.segments
-            ],
-            max_rows=self.options.max_segment_rows,
-        )
+        sizes = [SegmentSize.of(entry) for entry in manifest.segments]
+        groups = group_segments(sizes, max_rows=self.options.max_segment_rows)
         plan = RebuildPlan(
             generation=name,
             parts=tuple(Part(sources=group, segment=new_segment_id()) for group in groups),
