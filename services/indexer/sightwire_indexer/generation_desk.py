@@ -27,11 +27,10 @@ class GenerationDesk:
         """The live generation and all others, by number."""
         manifest = self._writer.manifest
         live_record = await self._writer.generation(manifest.generation)
-        live = _live_generation(manifest, live_record, validated=await self._validated(manifest.generation))
-        others = [
-            _generation(record, validated=await self._validated(record.name))
-            for record in await self._writer.generations()
-        ]
+        records = await self._writer.generations()
+        verdicts = await self._gatekeeper.verdicts([manifest.generation, *(record.name for record in records)])
+        live = _live_generation(manifest, live_record, validated=verdicts.get(manifest.generation))
+        others = [_generation(record, validated=verdicts.get(record.name)) for record in records]
         return GenerationList(
             collection=manifest.collection,
             live=manifest.generation,
@@ -65,12 +64,6 @@ class GenerationDesk:
             NotFoundError: it never came to the gates, or is forgotten.
         """
         return await self._gatekeeper.report(name)
-
-    async def _validated(self, name: str) -> bool | None:
-        try:
-            return (await self._gatekeeper.report(name)).passed
-        except NotFoundError:
-            return None
 
 
 def _generation(record: GenerationRecord, *, validated: bool | None) -> Generation:

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Collection, Mapping
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
@@ -125,17 +125,34 @@ class Gatekeeper:
             NotFoundError: it never came to the gates, or is forgotten.
             CorruptDataError: its report is damaged.
         """
-        keys = await self._blobs.keys(self._layout.reports_prefix)
-        times = {
-            name.created_at: key
-            for key in keys
-            if (name := report_name_of(key)) is not None and name.generation == generation
-        }
-        if not times:
+        key = (await self._newest_reports()).get(generation)
+        if key is None:
             raise NotFoundError(
                 f"there is no report of generation {generation!r} of {self._record.name!r}; validate it first"
             )
-        key = times[max(times)]
+        return await self._read(key)
+
+    async def verdicts(self, generations: Collection[str]) -> dict[str, bool]:
+        """Whether they passed, by their newest reports; those that never came to the gates are left out.
+
+        Raises:
+            CorruptDataError: a report is damaged.
+        """
+        verdicts: dict[str, bool] = {}
+        for generation, key in (await self._newest_reports()).items():
+            if generation in generations:
+                # Its generation may have been forgotten since they were listed.
+                with suppress(NotFoundError):
+                    verdicts[generation] = (await self._read(key)).passed
+        return verdicts
+
+    async def _newest_reports(self) -> dict[str, str]:
+        """Keys of reports by generation."""
+        keys = await self._blobs.keys(self._layout.reports_prefix)
+        reports = [(name, key) for key in keys if (name := report_name_of(key)) is not None]
+        return {name.generation: key for name, key in sorted(reports, key=lambda report: report[0].created_at)}
+
+    async def _read(self, key: str) -> ValidationReport:
         try:
             return ValidationReport.model_validate_json(await self._blobs.get(key))
         except ValidationError as error:
