@@ -200,10 +200,6 @@ class CollectionRecord(BaseModel):
         """Folder of this incarnation in the blob store."""
         return f"indexes/{self.spec.name}-{self.uid}"
 
-    def index_parameters(self, field: str) -> IndexParameters:
-        """How a vector field is indexed: as it says itself, else as the collection says."""
-        return self.spec.fields[field].index or self.spec.index
-
     def dimension(self, field: str) -> int:
         """Dimension of a vector field; fields are resolved when the record is made."""
         dimension = self.spec.fields[field].dimension
