@@ -7,6 +7,7 @@ so that a status sent before an event is stored before whatever that event cause
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
 
 from nats.aio.msg import Msg
 from nats.js.errors import KeyNotFoundError
@@ -16,7 +17,12 @@ from sightwire.contracts import subjects
 from sightwire.contracts.events import ItemStatus
 from sightwire.contracts.streams import ITEM_STATUS
 
-_UPDATES_BUFFERED = 256
+_UPDATES_BUFFERED: Final = 256
+#: Statuses are read again after silences from the first to the longest, doubling. The server stores a message a moment
+#: after it has delivered it: who subscribes and reads within that moment gets neither the message nor what it stores.
+#: Nothing is delivered either while a lost connection is renewed.
+_FIRST_SILENCE_SECONDS: Final = 0.1
+_LONGEST_SILENCE_SECONDS: Final = 5.0
 
 
 class ItemStatusStore:
@@ -56,11 +62,16 @@ class ItemStatusStore:
             return None
         return ItemStatus.model_validate_json(entry.value or b"")
 
+    async def _get_all(self, collection: str, item_ids: Sequence[str]) -> list[ItemStatus]:
+        """The statuses of those items that have one."""
+        return [status for item_id in item_ids if (status := await self.get(collection, item_id)) is not None]
+
     @asynccontextmanager
     async def follow(self, collection: str, *item_ids: str) -> AsyncIterator[AsyncIterator[ItemStatus]]:
         """Statuses of some items from now on: the current one of each first, then each change.
 
-        A put to a key is a message, so that following costs one subscription an item and no consumer::
+        A put to a key is a message, so that following costs one subscription an item and no consumer; what is not
+        delivered is found by reading again, soon at first, then every few seconds::
 
             async with statuses.follow("demo", "a", "b") as updates:
                 async for status in updates:
@@ -80,13 +91,21 @@ class ItemStatusStore:
         ]
 
         async def updates() -> AsyncIterator[ItemStatus]:
-            # Subscribed first, read second: a change in between is seen twice rather than never.
-            for item_id in item_ids:
-                current = await self.get(collection, item_id)
-                if current is not None:
-                    yield current
+            known: dict[str, ItemStatus] = {}
+            silence = _FIRST_SILENCE_SECONDS
+            # Subscribed first, read second: a change in between comes twice rather than never.
+            changed = await self._get_all(collection, item_ids)
             while True:
-                yield await arrived.get()
+                for status in changed:
+                    if known.get(status.id) != status:
+                        known[status.id] = status
+                        yield status
+                try:
+                    async with asyncio.timeout(silence):
+                        changed = [await arrived.get()]
+                except TimeoutError:
+                    changed = await self._get_all(collection, item_ids)
+                    silence = min(2 * silence, _LONGEST_SILENCE_SECONDS)
 
         try:
             yield updates()

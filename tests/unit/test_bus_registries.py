@@ -70,6 +70,18 @@ async def test_following_an_item_sees_its_present_status_and_each_change(
     assert (last.id, last.version, last.is_final) == (item_id, 7, True)
 
 
+async def test_following_finds_a_status_whose_message_was_not_delivered(
+    bus: Bus, unique_name: NewName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statuses, collection, subscribe = ItemStatusStore(bus), unique_name(), bus.client.subscribe
+    monkeypatch.setattr(bus.client, "subscribe", lambda _subject, cb: subscribe("nothing.comes.here", cb=cb))
+    await statuses.send(ItemStatus(collection=collection, id="a", state=ItemState.ACCEPTED))
+    async with asyncio.timeout(5), statuses.follow(collection, "a") as updates:
+        assert (await anext(updates)).state is ItemState.ACCEPTED
+        await statuses.send(ItemStatus(collection=collection, id="a", state=ItemState.SEARCHABLE, version=7))
+        assert (await anext(updates)).state is ItemState.SEARCHABLE
+
+
 async def test_a_collection_name_can_be_taken_once(bus: Bus, unique_name: NewName) -> None:
     registry, name = CollectionRegistry(bus), unique_name()
     await registry.create(record(name))

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
@@ -68,6 +69,10 @@ from sightwire_gateway.thumbnails import Thumbnails
 
 logger = logging.getLogger(__name__)
 
+#: How long an idle connection is kept. Longer than clients and proxies keep theirs (5 to 60 s): if both sides give up
+#: at the same age, a request is sometimes sent into a connection that is being closed, and fails.
+_KEEP_ALIVE_SECONDS: Final = 75
+
 # Those that answer most often first: routes are tried in order. Whole items last: their ids match everything.
 _ROUTERS = (
     search.router,
@@ -93,19 +98,7 @@ async def run(context: ServiceContext[GatewaySettings]) -> None:
     admin_key = settings.gateway_admin_key.get_secret_value() if settings.gateway_admin_key is not None else None
     require_key_unless_loopback(settings.gateway_host, admin_key)
     async with open_gateway(context.configuration, stopping=context.stopping) as gateway:
-        server = EmbeddedServer(
-            uvicorn.Config(
-                make_app(gateway, KeyCheck(admin_key)),
-                host=settings.gateway_host,
-                port=settings.gateway_port,
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
-            )
-        )
+        server = make_server(make_app(gateway, KeyCheck(admin_key)), settings)
         serving = asyncio.create_task(server.serve(), name="http")
         stopping = asyncio.create_task(context.stopping.wait())
         # The server also ends by itself, when its port is taken.
@@ -113,6 +106,24 @@ async def run(context: ServiceContext[GatewaySettings]) -> None:
         stopping.cancel()
         server.should_exit = True
         await serving
+
+
+def make_server(app: ASGIApp, settings: GatewaySettings) -> EmbeddedServer:
+    """The HTTP server of the gateway's app, at the settings' address."""
+    return EmbeddedServer(
+        uvicorn.Config(
+            app,
+            host=settings.gateway_host,
+            port=settings.gateway_port,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
+        )
+    )
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ def status_events(
     statuses: ItemStatusStore, collection: str, item_ids: list[str], *, stopping: asyncio.Event
 ) -> StreamingResponse:
     """A stream of `status` events, one for each change of an item, until all are final."""
-    changes = follow_until_final(statuses, collection, item_ids, look_again_seconds=KEEP_ALIVE_SECONDS)
+    changes = follow_until_final(statuses, collection, item_ids, silence_seconds=KEEP_ALIVE_SECONDS)
     return change_events("status", _as_json(changes), stopping=stopping)
 
 

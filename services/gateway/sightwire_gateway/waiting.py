@@ -1,4 +1,4 @@
-"""Waits until items are final, by following their statuses: one plain subscription an item, no polling."""
+"""Waits until items are final, by following their statuses."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -42,7 +42,7 @@ async def wait_until_final(
                     if settles(status, version):
                         break
         except TimeoutError:
-            # A put that happened while the connection was being renewed is not delivered, but it is stored.
+            # It may have been stored since statuses were read last.
             last = await statuses.get(collection, item_id) or last
     if last is None or not settles(last, version):
         raise ItemNotInTimeError(
@@ -55,33 +55,24 @@ async def wait_until_final(
 
 
 async def follow_until_final(
-    statuses: ItemStatusStore, collection: str, item_ids: list[str], *, look_again_seconds: float
+    statuses: ItemStatusStore, collection: str, item_ids: list[str], *, silence_seconds: float
 ) -> AsyncGenerator[ItemStatus | None]:
-    """Each change of several items until all are final; None when nothing happened for `look_again_seconds`.
-
-    After each such silence the statuses are read again, in case a change was lost while the bus was away.
-    """
+    """Each change of several items until all are final; None when nothing happened for `silence_seconds`."""
     open_items = set(item_ids)
-    last_seen: dict[str, ItemStatus] = {}
     with metrics.WAITERS.track_inprogress():
         async with statuses.follow(collection, *item_ids) as updates:
             pending = asyncio.ensure_future(anext(updates))
             try:
                 while open_items:
-                    done, _ = await asyncio.wait({pending}, timeout=look_again_seconds)
-                    if done:
-                        found = [pending.result()]
-                        pending = asyncio.ensure_future(anext(updates))
-                    else:
+                    done, _ = await asyncio.wait({pending}, timeout=silence_seconds)
+                    if not done:
                         yield None
-                        found = [status for item in open_items if (status := await statuses.get(collection, item))]
-                    for status in found:
-                        if last_seen.get(status.id) == status:
-                            continue
-                        last_seen[status.id] = status
-                        if status.is_final:
-                            open_items.discard(status.id)
-                        yield status
+                        continue
+                    status = pending.result()
+                    pending = asyncio.ensure_future(anext(updates))
+                    if status.is_final:
+                        open_items.discard(status.id)
+                    yield status
             finally:
                 pending.cancel()
                 await asyncio.gather(pending, return_exceptions=True)

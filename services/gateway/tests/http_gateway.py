@@ -12,10 +12,9 @@ from typing import Any
 
 import grpc.aio
 import httpx
-import uvicorn
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
-from sightwire_gateway.app import make_app, open_gateway
+from sightwire_gateway.app import make_app, make_server, open_gateway
 from sightwire_gateway.gateway import Gateway
 from sightwire_gateway.settings import GatewaySettings
 
@@ -145,19 +144,9 @@ async def run_gateway(
     address = f"127.0.0.1:{services.add_insecure_port('127.0.0.1:0')}"
     await services.start()
     stopping = asyncio.Event()
-    chosen = settings(gateway_embedder_address=address, gateway_searcher_address=address, **changes)
+    chosen = settings(gateway_embedder_address=address, gateway_searcher_address=address, gateway_port=0, **changes)
     async with open_gateway(Configuration(chosen), stopping=stopping) as gateway:
-        server = EmbeddedServer(
-            uvicorn.Config(
-                make_app(gateway, KeyCheck(admin_key)),
-                host="127.0.0.1",
-                port=0,
-                http="httptools",
-                lifespan="off",
-                log_config=None,
-                timeout_graceful_shutdown=5,
-            )
-        )
+        server = make_server(make_app(gateway, KeyCheck(admin_key)), chosen)
         serving = asyncio.create_task(server.serve())
         while not server.started:  # noqa: ASYNC110  the server has no event for it
             await asyncio.sleep(0.01)

@@ -527,6 +527,13 @@ async def test_draining_ends_streams_and_lets_requests_finish(
         await asyncio.wait_for(running.serving, 10)
 
 
+async def test_idle_connections_outlive_what_clients_keep(running: RunningGateway):
+    # Equal ages would let a client send into a connection that is being closed.
+    kept = httpx.Limits().keepalive_expiry
+    assert kept is not None
+    assert running.server.config.timeout_keep_alive > 2 * kept
+
+
 # Searching
 
 
