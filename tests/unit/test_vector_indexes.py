@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightwire.contracts.collections import IndexParameters, IndexType, Metric
+from sightwire.contracts.collections import IndexParameters, IndexType, Metric, VectorField
 from sightwire.errors import CorruptDataError
 from sightwire.segments.description import FieldDescription, IndexDescription
 from sightwire.segments.schema import SegmentSchema, VectorColumn
@@ -22,7 +22,7 @@ from sightwire.segments.vector_indexes.gpu import Gpu, why_no_gpu
 from sightwire.segments.vector_indexes.ivf import code_bytes, list_count, lists_to_read
 from sightwire.segments.vector_indexes.kinds import IndexKind, choose_kind
 from sightwire.segments.vector_indexes.opening import build_index
-from sightwire.segments.vector_indexes.policy import IndexPolicy
+from sightwire.segments.vector_indexes.policy import IndexPolicy, index_parameters
 from sightwire.segments.vectors import normalized
 from tests.plugin.segments import item, make_segment, vector
 
@@ -230,6 +230,18 @@ def test_a_field_with_its_own_parameters_is_indexed_by_them() -> None:
     assert policy.kind_of("own", 100) is IndexKind.HNSW_SQ
     assert policy.kind_of("other", 100) is IndexKind.HNSW
     assert policy.parameters_of("own") is own
+
+
+@pytest.mark.parametrize(
+    ("own", "generation", "expected"),
+    [
+        pytest.param(None, IndexParameters(ef_search=96), 96, id="the generation's"),
+        pytest.param(IndexParameters(ef_search=32), IndexParameters(ef_search=96), 32, id="its own"),
+        pytest.param(IndexParameters(), IndexParameters(ef_search=96), 64, id="its own, which is the default"),
+    ],
+)
+def test_how_a_field_is_searched(own: IndexParameters | None, generation: IndexParameters, expected: int) -> None:
+    assert index_parameters(VectorField(dimension=2, index=own), generation).ef_search == expected
 
 
 @pytest.mark.parametrize(

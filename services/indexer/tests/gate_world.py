@@ -149,6 +149,7 @@ class GateWorld:
                 "name": name,
                 "state": GenerationState.STAGED,
                 "space": RECORD.space,
+                "index": RECORD.spec.index,
                 "created_at": NOON,
                 "segments": tuple(entries),
                 "base_version": self.writer.manifest.version,

@@ -22,7 +22,7 @@ async def test_a_real_searcher_passes_with_every_kind_of_field_until_it_is_behin
         await searcher.has_announced(RECORD, version)
         deployed = Deployed(RECORD, lambda: {searcher.name: searcher.directory.addresses()[searcher.name]})
         live = index.writer.live
-        probes = choose_probes(GenerationSearch(live, index.writer.schema, ef_search=40))
+        probes = choose_probes(GenerationSearch(live, RECORD))
         assert {probe.field for probe in probes} == {"image", "place", "object"}
         assert await deployed.verify(live, seconds=5) == {}
         # The searcher has not heard of what is committed next.

@@ -285,6 +285,16 @@ async def test_configured_searches_must_bring_what_is_expected(world: GateWorld)
     assert failed_gate(report, "functional").failures == tuple(words for _, words in PROBES if words)
 
 
+async def test_recall_is_that_of_searches_with_the_candidates_own_effort(world: GateWorld) -> None:
+    recalls: dict[int, float] = {}
+    for name, effort in (("g2", 10), ("g3", 4000)):
+        await world.stage(world.items, name=name, parts=1, index={**INDEX, "ef_search": effort})
+        report = await validated(world, name)
+        (gate,) = [gate for gate in report.gates if gate.gate == "recall"]
+        recalls[effort] = gate.measured["recall"]["image"]
+    assert recalls[10] < recalls[4000] == 1.0
+
+
 class SlowSearch(GenerationSearch):
     """As a generation whose files lie on a slow disk."""
 
@@ -313,8 +323,8 @@ class GuessingSearch(GenerationSearch):
 
 
 def trial(world: GateWorld, kind: Callable[..., GenerationSearch], **thresholds: Any) -> Trial:
-    live = GenerationSearch(world.writer.live, world.writer.schema, ef_search=INDEX["ef_search"])
-    candidate = kind(world.writer.live, world.writer.schema, ef_search=INDEX["ef_search"])
+    live = GenerationSearch(world.writer.live, RECORD)
+    candidate = kind(world.writer.live, RECORD)
     return Trial(candidate, Source(live, complete=True, items=None), live, GateThresholds(sample=40, **thresholds))
 
 

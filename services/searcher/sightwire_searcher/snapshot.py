@@ -12,6 +12,7 @@ from sightwire.contracts.names import FIRST_GENERATION
 from sightwire.segments.identifiers import hash_ids
 from sightwire.segments.manifest import Manifest
 from sightwire.segments.reader import SegmentReader
+from sightwire.segments.vector_indexes.policy import index_parameters
 from sightwire.v1 import searcher_pb2
 from sightwire_searcher.description import field_statistics, segment_statistics
 from sightwire_searcher.filters.columns import Mask
@@ -86,11 +87,9 @@ class Snapshot:
         return self.manifest.space if self.manifest is not None else self.record.space
 
     def index_parameters(self, field: str) -> IndexParameters:
-        """How a vector field is indexed and searched: as it says itself, else as the generation says."""
-        own = self.record.spec.fields[field].index
-        if own is not None:
-            return own
-        return self.manifest.index if self.manifest is not None else self.record.spec.index
+        """How a vector field of this version is indexed and searched."""
+        spec = self.record.spec
+        return index_parameters(spec.fields[field], self.manifest.index if self.manifest is not None else spec.index)
 
     @cached_property
     def items(self) -> int:

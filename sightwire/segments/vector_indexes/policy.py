@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from sightwire.contracts.collections import CollectionRecord, CollectionSpec, IndexParameters
+from sightwire.contracts.collections import CollectionRecord, CollectionSpec, IndexParameters, VectorField
 from sightwire.segments.vector_indexes.kinds import IndexKind, choose_kind
 
 
@@ -43,6 +43,11 @@ class IndexPolicy:
             for parameters in (self.parameters, *self.by_field.values())
         }
         return bool(kinds & {IndexKind.HNSW, IndexKind.HNSW_SQ})
+
+
+def index_parameters(field: VectorField, generation: IndexParameters) -> IndexParameters:
+    """How a field is indexed and searched: as it says itself, else as its generation says."""
+    return generation if field.index is None else field.index
 
 
 def own_parameters(spec: CollectionSpec) -> dict[str, IndexParameters]:

@@ -10,7 +10,6 @@ import grpc.aio
 
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.segments.open_generations import OpenGeneration
-from sightwire.segments.schema import SegmentSchema
 from sightwire.telemetry.grpc import client_interceptors
 from sightwire.v1 import searcher_pb2, searcher_pb2_grpc
 from sightwire_indexer.background_thread import BackgroundThread
@@ -50,7 +49,6 @@ class Deployed:
 
     def __init__(self, record: CollectionRecord, addresses: Callable[[], Mapping[str, str]]) -> None:
         self._record = record
-        self._schema = SegmentSchema.from_record(record)
         self._addresses = addresses
 
     async def verify(self, live: OpenGeneration, *, seconds: float) -> dict[str, str]:
@@ -60,7 +58,7 @@ class Deployed:
             live: what has become live, as the newest manifest says.
             seconds: how long a searcher that does not answer is asked again; a wrong answer counts at once.
         """
-        search = GenerationSearch(live, self._schema, ef_search=self._record.spec.index.ef_search)
+        search = GenerationSearch(live, self._record)
         # Whoever waits for a rollback waits for this, so its priority stays as it is.
         with BackgroundThread(niceness=0) as thread:
             probes = await thread.run(choose_probes, search)

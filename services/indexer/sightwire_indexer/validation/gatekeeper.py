@@ -195,7 +195,7 @@ class Gatekeeper:
             return reports
 
     def _search(self, generation: OpenGeneration) -> GenerationSearch:
-        return GenerationSearch(generation, self._writer.schema, ef_search=self._record.spec.index.ef_search)
+        return GenerationSearch(generation, self._record)
 
     async def _source(
         self,

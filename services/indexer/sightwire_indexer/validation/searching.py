@@ -9,11 +9,12 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sightwire.contracts.collections import Metric
+from sightwire.contracts.collections import CollectionRecord, Metric
 from sightwire.segments.deletes import deleted_mask
 from sightwire.segments.open_generations import OpenGeneration
 from sightwire.segments.schema import SegmentSchema
 from sightwire.segments.selection import Selection
+from sightwire.segments.vector_indexes.policy import index_parameters
 from sightwire.segments.vectors import Matrix
 from sightwire.segments.version_index import LiveSegment
 
@@ -39,13 +40,13 @@ class GenerationSearch:
     """A generation, and which of its vectors may be found. Used by one thread at a time.
 
     Args:
-        ef_search: search effort, as searchers use it for the collection.
+        record: the collection that it is a generation of.
     """
 
-    def __init__(self, generation: OpenGeneration, schema: SegmentSchema, *, ef_search: int) -> None:
+    def __init__(self, generation: OpenGeneration, record: CollectionRecord) -> None:
         self.generation: Final = generation
-        self.schema: Final = schema
-        self._ef_search = ef_search
+        self.schema: Final = SegmentSchema.from_record(record)
+        self._spec = record.spec
         self._selections: dict[tuple[int, str], Selection] = {}
 
     @cached_property
@@ -92,12 +93,10 @@ class GenerationSearch:
         selection = self.selection(position, field)
         if not selection.count:
             return [[] for _ in queries]
-        hits = (
-            self.segments[position]
-            .reader.fields[field]
-            .search_prepared(
-                queries, min(k, selection.count), selection=selection, ef_search=self._ef_search, exact=exact
-            )
+        effort = index_parameters(self._spec.fields[field], self.generation.index).ef_search
+        index = self.segments[position].reader.fields[field]
+        hits = index.search_prepared(
+            queries, min(k, selection.count), selection=selection, ef_search=effort, exact=exact
         )
         return [
             [Found(score, Target(position, row)) for score, row in zip(scores, rows, strict=True) if row >= 0]
