@@ -78,7 +78,16 @@ DEAD_LETTERS = StreamDefinition(
     max_bytes=1 * GIBIBYTE,
 )
 
-STREAMS: Final = (INGEST, EMBEDDED, INDEX, DEAD_LETTERS)
+TRAINING = StreamDefinition(
+    name="TRAINING",
+    subjects=("training.requested", "training.progress.*", "training.completed"),
+    retention=Retention.LIMITS,
+    description="Models to be trained, how far their runs are, and what became of them",
+    max_age=90 * DAY,
+    max_messages_per_subject=10_000,
+)
+
+STREAMS: Final = (INGEST, EMBEDDED, INDEX, DEAD_LETTERS, TRAINING)
 
 COLLECTIONS = BucketDefinition("collections", "Collection records: specification, uid")
 ITEM_STATUS = BucketDefinition("item_status", "How far each item has come", flush_later=True)
@@ -91,3 +100,5 @@ BUCKETS: Final = (COLLECTIONS, ITEM_STATUS, LEASES, SEARCHERS, OPERATIONS, SCHED
 
 #: Durable consumer of all embedders on INGEST.
 EMBEDDER_CONSUMER: Final = "embedder"
+#: Durable consumer of all trainers on `training.requested`.
+TRAINER_CONSUMER: Final = "trainer"

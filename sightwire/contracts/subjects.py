@@ -7,6 +7,8 @@ EMBEDDED_ALL = "embedded.*.*"
 DEAD_LETTERS_ALL = "dlq.>"
 #: Requests that any one indexer answers; see `sightwire.contracts.control`.
 CONTROL_INDEXERS = "control.indexers"
+TRAINING_REQUESTED = "training.requested"
+TRAINING_COMPLETED = "training.completed"
 
 
 def ingest(collection: str) -> str:
@@ -47,6 +49,16 @@ def index_schedule(collection: str) -> str:
 def control_index(collection: str) -> str:
     """Where the indexer that owns a collection takes requests; see `sightwire.contracts.control`."""
     return f"control.index.{collection}"
+
+
+def training_progress(run: str) -> str:
+    """Where a training run tells how far it is."""
+    return f"training.progress.{run}"
+
+
+def control_training(run: str) -> str:
+    """Where the trainer that carries a run out takes requests, such as to cancel it."""
+    return f"control.training.{run}"
 
 
 def operation_key(collection: str, operation: str) -> str:

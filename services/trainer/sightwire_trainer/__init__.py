@@ -1,0 +1,1 @@
+"""Trains image-text and text-text dual encoders, measures them, and makes model bundles of them."""

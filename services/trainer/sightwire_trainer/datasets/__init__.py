@@ -1,0 +1,1 @@
+"""Builds the datasets that the default model is trained and measured on."""

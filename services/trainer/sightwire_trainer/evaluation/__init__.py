@@ -1,0 +1,1 @@
+"""How well a model finds: ranking measures with intervals, and comparisons of two models."""

@@ -1,0 +1,1 @@
+"""Makes ONNX graphs and complete model bundles of a trained model."""

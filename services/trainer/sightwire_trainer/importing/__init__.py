@@ -1,0 +1,1 @@
+"""Makes model bundles of models that were trained elsewhere."""

@@ -1,0 +1,1 @@
+"""Training as a service: requests from the bus, progress, cancellation, restarts."""

@@ -1,0 +1,1 @@
+"""Two-tower models: image trunks, text towers, heads."""

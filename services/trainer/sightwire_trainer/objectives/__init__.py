@@ -1,0 +1,1 @@
+"""What training minimises: contrastive losses over a batch or over a queue."""

@@ -1,0 +1,63 @@
+"""What the trainer is asked for and what it tells: requests on `training.requested`, progress, completion."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, StringConstraints
+
+RunName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+
+
+class RunState(StrEnum):
+    """How far a training run is; the last three are final."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class TrainingRequested(BaseModel):
+    """Message on `training.requested`: train a model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", title="TrainingRequested")
+
+    run: RunName = Field(description="Names the run, its folder and its progress; asked for twice it goes on, not anew")
+    configuration: dict[str, Any] = Field(description="A training configuration: docs/training.md")
+    requested_by: str = ""
+    requested_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+
+
+class TrainingProgress(BaseModel):
+    """Message on `training.progress.<run>`: how far a run is."""
+
+    model_config = ConfigDict(frozen=True, title="TrainingProgress")
+
+    run: RunName
+    step: NonNegativeInt
+    steps: NonNegativeInt = Field(description="In all; early stopping may end the run before")
+    epoch: NonNegativeInt
+    loss: float | None = None
+    learning_rate: NonNegativeFloat = 0.0
+    samples_per_second: NonNegativeFloat = 0.0
+    #: Measures of the last evaluation on the validation set, such as `text_to_image_recall_at_1`.
+    measures: dict[str, float] = Field(default_factory=dict)
+    seconds_left: NonNegativeFloat | None = None
+    at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+
+
+class TrainingCompleted(BaseModel):
+    """Message on `training.completed`: a run has ended, well or not."""
+
+    model_config = ConfigDict(frozen=True, title="TrainingCompleted")
+
+    run: RunName
+    state: RunState
+    reason: str | None = Field(default=None, description="Why it failed")
+    bundle: str | None = Field(default=None, description="Where the model bundle lies")
+    bundle_sha256: str | None = Field(default=None, description="Of its bundle.yaml, which has those of all its files")
+    measures: dict[str, float] = Field(default_factory=dict)
+    steps: NonNegativeInt = 0
+    seconds: NonNegativeFloat = 0.0
+    at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
