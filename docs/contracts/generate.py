@@ -20,6 +20,7 @@ from sightwire.contracts.events import IndexFailed, IndexReady, IngestEvent, Ite
 from sightwire.contracts.filters import Filter
 from sightwire.contracts.operations import OperationRecord
 from sightwire.contracts.schedules import SchedulePaused
+from sightwire.contracts.training import TrainingCompleted, TrainingProgress, TrainingRequested
 from sightwire.settings import SharedSettings, is_reloadable
 
 _HERE: Final = Path(__file__).parent
@@ -39,6 +40,9 @@ _SCHEMAS: Final[Mapping[str, type[BaseModel]]] = {
     "index-failed": IndexFailed,
     "index-build": OperationRecord,
     "index-schedule": SchedulePaused,
+    "training-requested": TrainingRequested,
+    "training-progress": TrainingProgress,
+    "training-completed": TrainingCompleted,
     "collection-spec": CollectionSpec,
     "filter": Filter,
 }
