@@ -1,1 +1,1 @@
-"""The state of a training run on disk: written atomically, complete enough to go on with the same weights."""
+"""Checkpoints: the whole state of a run in a folder, written so that a crash at any moment leaves a usable one."""
