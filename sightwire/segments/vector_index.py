@@ -176,15 +176,6 @@ class VectorIndex:
             distances, rows = index.search(matrix, wanted, selection, plan)
         return self._hits(distances, rows, k, plan)
 
-    def expected_distances(self, *, allowed: int, k: int, ef_search: int) -> int | None:
-        """Distances that a search for `k` of `allowed` vectors computes for a query; None if that cannot be told."""
-        if self._on_gpu is not None:
-            return None
-        if self._index is None or allowed == 0:
-            return allowed
-        plan = self._index.plan(allowed=allowed, k=min(k, allowed), ef_search=ef_search)
-        return allowed if plan.exact else self._index.expected_distances(plan, allowed=allowed)
-
     def _hits(self, distances: Matrix, rows: Rows, k: int, plan: SearchPlan) -> SearchHits:
         """FAISS's answer as scores and target rows, padded to `k` columns."""
         scores = -distances if self.description.metric is Metric.L2 else distances

@@ -46,6 +46,9 @@ Request = TypeVar("Request")
 Response = TypeVar("Response")
 Context = grpc.aio.ServicerContext[Any, Any]
 Method = Callable[[Servicer, Request, Context], Awaitable[Response]]
+ThreadMethod = Callable[[Servicer, Request, grpc.ServicerContext], Response]
+
+_INTERNAL_DETAIL: Final = "internal error; the service's log has the details"
 
 
 def status_of(error: SightwireError) -> grpc.StatusCode:
@@ -69,7 +72,28 @@ def answering_errors(method: Method[Servicer, Request, Response]) -> Method[Serv
             raise
         except Exception:
             logger.exception("a call failed", extra={"method": method.__name__})
-            await context.abort(grpc.StatusCode.INTERNAL, "internal error; the service's log has the details")
+            await context.abort(grpc.StatusCode.INTERNAL, _INTERNAL_DETAIL)
+
+    return answer
+
+
+def answering_errors_in_thread(
+    method: ThreadMethod[Servicer, Request, Response],
+) -> ThreadMethod[Servicer, Request, Response]:
+    """`answering_errors` for a servicer method that a server runs in a thread."""
+
+    @functools.wraps(method)
+    def answer(servicer: Servicer, request: Request, context: grpc.ServicerContext) -> Response:
+        try:
+            return method(servicer, request, context)
+        except SightwireError as error:
+            context.set_trailing_metadata(((ERROR_CODE_METADATA, error.code),))
+            status, detail = status_of(error), error.detail
+        except Exception:
+            logger.exception("a call failed", extra={"method": method.__name__})
+            status, detail = grpc.StatusCode.INTERNAL, _INTERNAL_DETAIL
+        # It raises, so that nothing is answered.
+        context.abort(status, detail)
 
     return answer
 

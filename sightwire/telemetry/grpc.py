@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import grpc
 import grpc.aio
 from opentelemetry import trace
-from opentelemetry.instrumentation.grpc import aio_client_interceptors, aio_server_interceptor
+from opentelemetry.instrumentation.grpc import aio_client_interceptors, aio_server_interceptor, server_interceptor
 from opentelemetry.sdk.trace import TracerProvider
 
 
@@ -21,6 +22,13 @@ def server_interceptors() -> "list[grpc.aio.ServerInterceptor[Any, Any]]":
     if not _tracing_is_on():
         return []
     return [aio_server_interceptor()]  # type: ignore[no-untyped-call]
+
+
+def thread_server_interceptors() -> "list[grpc.ServerInterceptor[Any, Any]]":
+    """Interceptors for `grpc.server`. Call after `configure_tracing`."""
+    if not _tracing_is_on():
+        return []
+    return [server_interceptor()]  # type: ignore[no-untyped-call]
 
 
 def _tracing_is_on() -> bool:

@@ -5,9 +5,7 @@ import logging
 import socket
 import uuid
 from contextlib import AsyncExitStack
-from typing import Any, Final
-
-import faiss
+from typing import Final
 
 from sightwire.blobs import open_blob_store
 from sightwire.bus.broker import make_broker
@@ -22,13 +20,13 @@ from sightwire.service.runner import ServiceContext
 from sightwire_searcher import metrics
 from sightwire_searcher.advertising import advertised_address
 from sightwire_searcher.consumer import asyncapi, subscribe
+from sightwire_searcher.first_loads import FirstLoads
 from sightwire_searcher.grpc_server import SearchServer
 from sightwire_searcher.grpc_service import SearcherService
 from sightwire_searcher.loading.announcer import Announcer
 from sightwire_searcher.loading.loader import SnapshotLoader
 from sightwire_searcher.loading.reloader import Reloader
 from sightwire_searcher.loading.startup import Startup
-from sightwire_searcher.query_executor import QueryExecutor
 from sightwire_searcher.search.selections import Selections
 from sightwire_searcher.selection_cache import SelectionCache
 from sightwire_searcher.settings import SearcherSettings
@@ -46,8 +44,6 @@ _EXPIRIES_PER_CHECK: Final = 6
 async def run(context: ServiceContext[SearcherSettings]) -> None:
     """Serves until `context.stopping` is set, then drains: no longer announced, then the queries in flight."""
     settings = context.settings
-    # Queries run beside each other in threads of their own; FAISS's would only compete with them.
-    faiss.omp_set_num_threads(1)
     searcher = settings.searcher_id or f"{socket.gethostname()}-{uuid.uuid4().hex[:12]}"
     bus = Bus(settings, name="searcher")
     startup = Startup()
@@ -58,21 +54,13 @@ async def run(context: ServiceContext[SearcherSettings]) -> None:
         await resources.enter_async_context(bus)
         board = SnapshotBoard(kept=settings.searcher_kept_snapshots, keep_seconds=settings.searcher_keep_seconds)
         cache = SelectionCache(settings.searcher_filter_cache_bytes)
-        executor = QueryExecutor[Any, Any](
-            threads=settings.searcher_threads,
-            max_queued=settings.searcher_max_queued,
-            max_batch=settings.searcher_max_batch,
-        )
-        resources.callback(executor.close)
 
         def take_settings(fresh: SearcherSettings) -> None:
             board.take_limits(kept=fresh.searcher_kept_snapshots, keep_seconds=fresh.searcher_keep_seconds)
             cache.resize(fresh.searcher_filter_cache_bytes)
-            executor.max_queued, executor.max_batch = fresh.searcher_max_queued, fresh.searcher_max_batch
 
         context.configuration.add_listener(take_settings)
         metrics.FILTER_CACHE_BYTES.set_function(lambda: cache.resident_bytes)
-        metrics.QUEUED.set_function(lambda: executor.queued)
 
         loader = SnapshotLoader(
             open_blob_store(settings.blobs_url),
@@ -89,12 +77,17 @@ async def run(context: ServiceContext[SearcherSettings]) -> None:
             # The directory may be some milliseconds behind a collection that was created just now.
             return await reloader.loaded_snapshot(await registry.get(name))
 
-        service = SearcherService(
-            board, Selections(cache), executor, load, inline_products=settings.searcher_inline_products
-        )
+        first_loads = FirstLoads(load, patient_threads=max(1, settings.searcher_threads // 2))
         server = await resources.enter_async_context(
-            SearchServer(service, f"{settings.host}:{settings.searcher_port}", drain_seconds=settings.drain_seconds)
+            SearchServer(
+                SearcherService(board, Selections(cache), first_loads),
+                f"{settings.host}:{settings.searcher_port}",
+                threads=settings.searcher_threads,
+                max_queued=settings.searcher_max_queued,
+                drain_seconds=settings.drain_seconds,
+            )
         )
+        metrics.QUEUED.set_function(lambda: server.queued)
         directory.add_listener(reloader.collection_changed)
         await resources.enter_async_context(directory)
         startup.watch(lambda: reloader.problem)
@@ -142,7 +135,7 @@ def announced_manifests(board: SnapshotBoard) -> dict[str, int]:
 
 async def _serve_when_complete(startup: Startup, server: SearchServer, searcher: str) -> None:
     await startup.wait()
-    await server.set_serving(serving=True)
+    server.set_serving(serving=True)
     logger.info("ready", extra={"searcher": searcher, "port": server.port})
 
 

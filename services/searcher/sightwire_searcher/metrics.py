@@ -17,10 +17,7 @@ METHOD_SECONDS: Final = {
     method: QUERY_SECONDS.labels(method) for method in ("Search", "GetItems", "ListItems", "DescribeCollection")
 }
 QUERY_ERRORS: Final = Counter("sightwire_searcher_query_errors_total", "Requests that failed", ["method", "error"])
-BATCH_SIZE: Final = Histogram(
-    "sightwire_searcher_batch_size", "Queries that were searched together", buckets=(1, 2, 4, 8, 16, 32, 64)
-)
-QUEUED: Final = Gauge("sightwire_searcher_queued_queries", "Queries that wait for a thread")
+QUEUED: Final = Gauge("sightwire_searcher_queued_queries", "Calls that wait for a thread")
 RELOAD_SECONDS: Final = Histogram(
     "sightwire_searcher_reload_duration_seconds",
     "Time to load a manifest version and make it answer",

@@ -43,9 +43,6 @@ class SelectionCache:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._entries
-
     def get(self, key: Hashable, evaluate: Callable[[], Selection]) -> Selection:
         """The selection of `key`, from `evaluate` if it is not kept. Threads that miss at once each evaluate it."""
         entry = self._entries.get(key)

@@ -24,21 +24,11 @@ class SearcherSettings(SharedSettings):
         default=Path("data/searcher"), description="Folder for segments of a remote blob store"
     )
     searcher_threads: PositiveInt = Field(
-        default_factory=lambda: os.cpu_count() or 1, description="Threads that search; default: one per core"
+        default_factory=lambda: 2 * (os.cpu_count() or 1),
+        description="Threads that answer calls, each by itself; default: two per core",
     )
     searcher_max_queued: PositiveInt = Field(
-        default=1024,
-        description="Queries that may wait for a thread; more are refused as overload",
-        json_schema_extra=RELOADABLE,
-    )
-    searcher_max_batch: PositiveInt = Field(
-        default=64,
-        description="Queries of the same field and filter that are searched together at most",
-        json_schema_extra=RELOADABLE,
-    )
-    searcher_inline_products: NonNegativeInt = Field(
-        default=2_000_000,
-        description="Queries of fewer multiplications are answered at once: a thread would cost more",
+        default=1024, description="Calls that may wait for a thread; more are refused as overload"
     )
     searcher_filter_cache_bytes: PositiveInt = Field(
         default=256 * _MEBIBYTE, description="Memory for evaluated filters", json_schema_extra=RELOADABLE

@@ -55,12 +55,6 @@ def test_each_field_is_searched_with_its_own_effort(
     assert tuple(target.ef_search for target in query.targets) == expected
 
 
-def test_queries_with_different_effort_are_not_searched_together() -> None:
-    answering = snapshot()
-    keys = [checked_query(request("image", ef_search=effort), answering).batch_key for effort in (0, 64, 65)]
-    assert keys[0] == keys[1] != keys[2]
-
-
 @pytest.mark.parametrize(
     ("manifest", "accepted", "refused"),
     [(None, "first-1", "second-2"), (generation(space="second-2"), "second-2", "first-1")],

@@ -48,19 +48,17 @@ def versions(response: pb.SearchResponse) -> dict[str, int]:
     return {hit.item_id: orjson.loads(hit.document)["version"] for hit in response.hits}
 
 
-@pytest.mark.parametrize("inline_products", [0, 2_000_000], ids=["in threads", "in the event loop"])
+@pytest.mark.parametrize("threads", [1, 2, 8])
 async def test_no_query_fails_and_none_is_stale_while_snapshots_change(
     create_collection: CreateCollection,
     settings: SharedSettings,
     bus: Bus,
     tmp_path: Path,
-    inline_products: int,
+    threads: int,
 ) -> None:
     """Every commit replaces all items; whoever asks after an announcement sees at least what was announced."""
     created = await create_collection()
-    async with running_searcher(
-        settings, bus, tmp_path / "cache", searcher_inline_products=inline_products
-    ) as searcher:
+    async with running_searcher(settings, bus, tmp_path / "cache", searcher_threads=threads) as searcher:
         await _query_while_committing(searcher, created)
 
 

@@ -28,13 +28,6 @@ class ApproximateIndex(Protocol):
         """
         ...
 
-    def expected_distances(self, plan: SearchPlan, *, allowed: int) -> int | None:
-        """Distances that a search by a plan that is not exact, for `allowed` vectors, computes for a query.
-
-        None if that cannot be told beforehand.
-        """
-        ...
-
     def search(self, queries: Matrix, k: int, selection: Selection | None, plan: SearchPlan) -> tuple[Matrix, Rows]:
         """About the `k` closest of the selected vectors by a plan that is not exact, at least `k` being selected.
 

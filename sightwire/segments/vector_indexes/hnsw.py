@@ -80,11 +80,6 @@ class GraphIndex:
         compared_again = k * self._rerank if allowed == rows else k
         return plan_search(rows=rows, allowed=allowed, k=compared_again, ef_search=ef_search, graph_m=self._m)
 
-    def expected_distances(self, plan: SearchPlan, *, allowed: int) -> int | None:
-        assert plan.candidates is not None, "exact search compares what is allowed"
-        # With a filter it may have to look farther. The lowest level of the graph has twice the links.
-        return None if allowed < self._graph.ntotal else plan.candidates * 2 * self._m
-
     def search(self, queries: Matrix, k: int, selection: Selection | None, plan: SearchPlan) -> tuple[Matrix, Rows]:
         assert plan.candidates is not None, "exact search needs no graph"
         if selection is None:

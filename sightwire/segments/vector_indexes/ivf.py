@@ -141,10 +141,6 @@ class InvertedListIndex:
             probes=math.ceil(self._parameters.probes * effort),
         )
 
-    def expected_distances(self, plan: SearchPlan, *, allowed: int) -> int | None:
-        assert plan.candidates is not None, "exact search compares what is allowed"
-        return min(plan.candidates, allowed) + int(self._lists.nlist)
-
     def search(self, queries: Matrix, k: int, selection: Selection | None, plan: SearchPlan) -> tuple[Matrix, Rows]:
         assert plan.candidates is not None, "exact search needs no lists"
         centroid_distances, nearest_lists = self._lists.quantizer.search(queries, self._lists.nlist)

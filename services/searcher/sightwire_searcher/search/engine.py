@@ -3,8 +3,6 @@
 import time
 from collections.abc import Sequence
 
-import numpy as np
-
 from sightwire.segments.vectors import Matrix
 from sightwire.v1 import searcher_pb2
 from sightwire_searcher.search.explanation import Explanation, FieldReport, TextReport
@@ -19,7 +17,7 @@ from sightwire_searcher.search.normalized_scores import fuse_by_normalized_score
 from sightwire_searcher.search.plain_answers import documents_of, plain_response
 from sightwire_searcher.search.query import Query
 from sightwire_searcher.search.rankings import Ranking
-from sightwire_searcher.search.result_page import ResultPage, find_page, page_of
+from sightwire_searcher.search.result_page import ResultPage, find_page
 from sightwire_searcher.search.selections import Selections
 from sightwire_searcher.search.sorting import sort_items
 from sightwire_searcher.search.stored_vectors import query_matrices
@@ -33,25 +31,6 @@ class SearchEngine:
 
     def __init__(self, selections: Selections) -> None:
         self._selections = selections
-
-    def search_batch(self, snapshot: Snapshot, queries: Sequence[Query]) -> list[searcher_pb2.SearchResponse]:
-        """Answers queries that have the same `batch_key` together: each segment is visited once for all of them."""
-        if len(queries) == 1:
-            return [self.search(snapshot, queries[0])]
-        started = time.perf_counter()
-        first = queries[0]
-        vectors = [query.targets[0].vector for query in queries]
-        matrix = np.concatenate([vector for vector in vectors if vector is not None])
-        rankings = self._rank(snapshot, first, 0, matrix, first.k)
-        if first.is_plain:
-            return [
-                _timed(plain_response(snapshot, ranking, first.k, with_documents=first.with_documents), started)
-                for ranking in rankings
-            ]
-        return [
-            self._respond(snapshot, query, [vector], page_of(fuse([ranking], [1.0]), query), started)
-            for query, vector, ranking in zip(queries, vectors, rankings, strict=True)
-        ]
 
     def search(self, snapshot: Snapshot, query: Query) -> searcher_pb2.SearchResponse:
         """Answers one query.

@@ -1,6 +1,5 @@
 """A checked query."""
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Final
 
@@ -99,14 +98,7 @@ class Query:
     @property
     def is_plain(self) -> bool:
         """Whether one vector asks for the first page of one field's items, and for nothing else."""
-        return self.batch_key is not None and not self.targets[0].per_object
-
-    @property
-    def batch_key(self) -> Hashable | None:
-        """Queries of one snapshot with the same key differ in their vector only; None for those that run alone."""
-        runs_alone = len(self.targets) != 1 or self.offset > 0 or self.explain or self.group is not None
-        if runs_alone or self.facets or self.text is not None or self.targets[0].vector is None:
-            return None
+        if len(self.targets) != 1 or self.offset or self.explain or self.facets:
+            return False
         target = self.targets[0]
-        filter_key = self.filter.key if self.filter is not None else b""
-        return target.field, filter_key, self.k, target.ef_search, self.with_documents
+        return self.text is None and self.group is None and target.vector is not None and not target.per_object

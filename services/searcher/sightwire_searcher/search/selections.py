@@ -47,13 +47,6 @@ class Selections:
         per_object = index.description.per_object
         return self._choose(view, field, filter_, total=index.rows, per_object=per_object)
 
-    def known_vectors(self, view: SegmentView, field: str, filter_: CheckedFilter | None) -> Choice | None:
-        """`vectors`, if that takes no more than looking it up; None if the filter would have to be evaluated first."""
-        rows = view.reader.fields[field].rows
-        if rows == 0 or (filter_ is None and view.live is None):
-            return Choice(None, rows)
-        return self.vectors(view, field, filter_) if _key(view, field, filter_) in self._cache else None
-
     def items(self, view: SegmentView, filter_: CheckedFilter | None) -> Choice:
         """Items that may be found; rows of the selection are item rows."""
         return self._choose(view, _ITEMS, filter_, total=view.reader.rows, per_object=False)
