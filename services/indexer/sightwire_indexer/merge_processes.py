@@ -1,22 +1,20 @@
 """Runs merges in processes of their own, at low priority, so that commits and queries keep the cores they need."""
 
 import asyncio
-import contextlib
 import logging
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from enum import StrEnum
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from sightwire.errors import UnavailableError
-from sightwire.platform.parent_death import end_with_parent
 from sightwire.segments.merge_task import MergeTask, run_merge
+from sightwire_indexer.merge_priority import give_way
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +33,6 @@ class Lane(StrEnum):
 #: Nice values: merges take what commits and queries leave. Short and medium ones still get a share when nothing is
 #: left, since segments would pile up otherwise and cost every query more; nobody waits for the long ones.
 _NICE: Final[Mapping[Lane, int]] = {Lane.SHORT: 2, Lane.MEDIUM: 4, Lane.LONG: 19}
-_SESSION_PRIORITY: Final = Path("/proc/self/autogroup")
 
 
 class MergeProcesses:
@@ -72,7 +69,7 @@ class MergeProcesses:
                 max_workers=1,
                 # A fork would share threads' locks and FAISS's thread pool with this process.
                 mp_context=multiprocessing.get_context("spawn"),
-                initializer=_prepare_process,
+                initializer=give_way,
                 initargs=(os.getpid(), _NICE[lane]),
             )
         try:
@@ -97,23 +94,3 @@ def _cpu_seconds(run: Callable[[MergeTask], None], task: MergeTask) -> float:
     before = time.process_time()
     run(task)
     return time.process_time() - before
-
-
-def cores_for_merges(available: Collection[int]) -> set[int]:
-    """The cores that merges may run on: all but one, which is left to commits and queries, if there are several."""
-    return set(sorted(available)[1:]) or set(available)
-
-
-def _prepare_process(parent: int, nice: int) -> None:
-    end_with_parent(parent)
-    os.nice(nice)
-    if not hasattr(os, "sched_setscheduler"):
-        return  # Linux alone can be told the rest.
-    # It never takes a core from a process that has just woken up.
-    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-    os.sched_setaffinity(0, cores_for_merges(os.sched_getaffinity(0)))
-    # Linux may divide its time between sessions first. Nice values then count only within one, so that a process needs
-    # one of its own to give way to other services.
-    with contextlib.suppress(OSError):
-        os.setsid()
-        _SESSION_PRIORITY.write_text(str(nice), encoding="ascii")

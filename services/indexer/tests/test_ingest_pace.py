@@ -2,7 +2,8 @@
 
 import pytest
 from sightwire_indexer.ingest_pace import IngestPace, PaceLimits, must_hurry
-from sightwire_indexer.merge_processes import Lane, cores_for_merges
+from sightwire_indexer.merge_priority import cores_for_merges
+from sightwire_indexer.merge_processes import Lane
 from sightwire_indexer.merging import lane_of
 
 from sightwire.contracts.collections import IndexParameters, IndexType

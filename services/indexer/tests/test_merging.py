@@ -75,7 +75,7 @@ async def test_what_was_built_in_a_hurry_gets_its_graph_once_it_is_quiet(tmp_pat
 
 async def test_a_process_that_merges_gives_way():
     code = (
-        "import os; from sightwire_indexer.merge_processes import _prepare_process; _prepare_process(os.getppid(), 7);"
+        "import os; from sightwire_indexer.merge_priority import give_way; give_way(os.getppid(), 7);"
         "print(os.nice(0), os.sched_getscheduler(0) == os.SCHED_BATCH, os.getsid(0) == os.getpid());"
         "print(open('/proc/self/autogroup').read() if os.path.exists('/proc/self/autogroup') else 'nice 7')"
     )
