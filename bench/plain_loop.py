@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from sightwire_embedder.inference import OnnxRuntimeLoader
-from sightwire_embedder.models import Detector, DetectorInput, ImageEncoder, TextEncoder, Vector
-from sightwire_embedder.pictures import PictureLimits, decode_picture
-from sightwire_embedder.preprocessing import encoder_pixels, letterbox
+from sightwire_embedder.detector import Detector, DetectorInput
 from sightwire_embedder.settings import EmbedderSettings
-from sightwire_embedder.tokenization import TextTokenizer
 
 from sightwire.bundles import load_bundle
+from sightwire.bundles.encoders import ImageEncoder, TextEncoder, Vector
+from sightwire.bundles.inference import OnnxRuntimeLoader
+from sightwire.bundles.pictures import PictureLimits, decode_picture
+from sightwire.bundles.preprocessing import encoder_pixels, letterbox
+from sightwire.bundles.tokenization import TextTokenizer
 
 Output = TypeVar("Output")
 

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightwire.bundles import BundleSpec
+from sightwire.bundles.encoders import Vector
+from sightwire.bundles.pictures import Picture, PictureLimits, decode_picture
+from sightwire.bundles.preprocessing import Pixels, encoder_pixels, letterbox
 from sightwire_embedder.batching import Batcher, ComputeTurns, Priority
 from sightwire_embedder.detection import DetectedObject
-from sightwire_embedder.models import DetectorInput, Vector
-from sightwire_embedder.pictures import Picture, PictureLimits, decode_picture
-from sightwire_embedder.preprocessing import Pixels, encoder_pixels, letterbox
+from sightwire_embedder.detector import DetectorInput
 
 #: Boxes of objects are at least this many pixels wide and high when they are cut out.
 _MIN_CROP_PIXELS = 1.0

@@ -6,6 +6,7 @@ import logging
 from contextlib import AsyncExitStack
 
 from sightwire.blobs import open_blob_store
+from sightwire.bundles.pictures import PictureLimits
 from sightwire.bus.broker import make_broker
 from sightwire.bus.collections import CollectionDirectory, CollectionRegistry
 from sightwire.bus.connection import Bus
@@ -27,7 +28,6 @@ from sightwire_embedder.ingest.picture_source import PictureSource
 from sightwire_embedder.ingest.pipeline import IngestPipeline
 from sightwire_embedder.ingest.retry import RetryPolicy
 from sightwire_embedder.loading import EngineOptions
-from sightwire_embedder.pictures import PictureLimits
 from sightwire_embedder.settings import EmbedderSettings
 
 logger = logging.getLogger(__name__)

@@ -8,11 +8,15 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from sightwire.bundles import BundleSpec, load_bundle
+from sightwire.bundles.encoders import Vector
+from sightwire.bundles.preprocessing import Pixels
+from sightwire.bundles.tokenization import TextTokenizer, TokenIds
 from sightwire.errors import InvalidInputError
 from sightwire_embedder.analysis import PictureAnalyser, PictureAnalysis
 from sightwire_embedder.batching import Answer, Batcher, BatchObserver, ComputeTurns, Priority
 from sightwire_embedder.batching.selection import RequestShape
 from sightwire_embedder.detection import DetectedObject
+from sightwire_embedder.detector import DetectorInput
 from sightwire_embedder.loading import (
     DETECTOR_MODEL,
     IMAGE_MODEL,
@@ -21,9 +25,6 @@ from sightwire_embedder.loading import (
     LoadedModels,
     load_models,
 )
-from sightwire_embedder.models import DetectorInput, Vector
-from sightwire_embedder.preprocessing import Pixels
-from sightwire_embedder.tokenization import TextTokenizer, TokenIds
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")

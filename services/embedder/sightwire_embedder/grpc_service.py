@@ -12,6 +12,7 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 from typing_extensions import override
 
+from sightwire.bundles.encoders import Vector
 from sightwire.errors import ConfigurationError, InvalidInputError
 from sightwire.service.grpc_errors import answering_errors
 from sightwire.telemetry.grpc import server_interceptors
@@ -19,7 +20,6 @@ from sightwire.v1 import embedder_pb2, embedder_pb2_grpc
 from sightwire_embedder.batching import Answer, Priority
 from sightwire_embedder.engine import EmbeddingEngine
 from sightwire_embedder.ingest.item_embedder import VectorCounter, detections
-from sightwire_embedder.models import Vector
 
 SERVICE_NAME: Final = embedder_pb2.DESCRIPTOR.services_by_name["Embedder"].full_name
 MAX_TEXTS: Final = 256

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from sightwire.bundles import Bundle
+from sightwire.bundles.encoders import ImageEncoder, TextEncoder
+from sightwire.bundles.inference import ENGINE, GraphLoader, OnnxRuntimeLoader
+from sightwire.bundles.pictures import PictureLimits
+from sightwire.bundles.preprocessing import LetterboxedPicture
+from sightwire.bundles.tokenization import TextTokenizer
 from sightwire_embedder.batching import BatchPolicy, policy_from_latencies
 from sightwire_embedder.batching.calibration import CalibrationCache, Latencies, measure_latencies
-from sightwire_embedder.inference import ENGINE, GraphLoader, OnnxRuntimeLoader
-from sightwire_embedder.models import Detector, DetectorInput, ImageEncoder, TextEncoder
-from sightwire_embedder.pictures import PictureLimits
-from sightwire_embedder.preprocessing import LetterboxedPicture
-from sightwire_embedder.tokenization import TextTokenizer
+from sightwire_embedder.detector import Detector, DetectorInput
 
 logger = logging.getLogger(__name__)
 

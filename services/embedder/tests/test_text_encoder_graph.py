@@ -6,9 +6,9 @@ import numpy as np
 import onnxruntime
 import pytest
 from safetensors.numpy import load_file
-from sightwire_embedder.tokenization import TextTokenizer, pad_batch
 
 from models.recipes import minilm_weights
+from sightwire.bundles.tokenization import TextTokenizer, pad_batch
 
 TEXTS = ["a red apple", "the quick brown fox jumps over the lazy dog", "x", "snow " * 300]
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sightwire_embedder.tokenization import TextTokenizer, pad_batch
 
 from sightwire.bundles import BundleError
+from sightwire.bundles.tokenization import TextTokenizer, pad_batch
 
 CLS, SEP = 101, 102
 

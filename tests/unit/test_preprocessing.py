@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from PIL import Image
-from sightwire_embedder.preprocessing import encoder_batch, encoder_pixels, letterbox
 
+from sightwire.bundles.preprocessing import encoder_batch, encoder_pixels, letterbox
 from sightwire.bundles.spec import DetectorSpec, ImageEncoderSpec
 
 DETECTOR = DetectorSpec(

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from sightwire_embedder.pictures import PictureLimits, decode_picture
 
+from sightwire.bundles.pictures import PictureLimits, decode_picture
 from sightwire.errors import InvalidPictureError, TooLargeError
 
 LIMITS = PictureLimits()
+PHOTOS = Path(__file__).parents[1] / "fixtures" / "photos"
 
 
 def encoded(image: Image.Image, picture_format: str = "PNG", **options: object) -> bytes:
@@ -153,8 +154,8 @@ def test_huge_pictures_are_reduced_and_keep_their_size_in_words(picture_format, 
     assert max(picture.pixels.size) == expected_side
 
 
-def test_reducing_changes_little(photos: Path):
-    original = Image.open(photos / "astronaut.jpg").resize((4096, 4096), Image.Resampling.LANCZOS)
+def test_reducing_changes_little():
+    original = Image.open(PHOTOS / "astronaut.jpg").resize((4096, 4096), Image.Resampling.LANCZOS)
     data = encoded(original, "JPEG", quality=95)
     drafted = decode_picture(data, LIMITS).pixels
     whole = decode_picture(data, PictureLimits(enough_pixels_per_side=10_000)).pixels

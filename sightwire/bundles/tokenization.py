@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from sightwire.bundles import BundleError
+from sightwire.bundles.loading import BundleError
 
 TokenIds = NDArray[np.int64]
 

@@ -1,17 +1,15 @@
-"""The three models of a bundle as batch functions: from prepared inputs to vectors or objects. They run in threads."""
+"""The two encoders of a bundle as batch functions: from token ids and pixels to vectors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sightwire.bundles.spec import DetectorSpec, ImageEncoderSpec, TextEncoderSpec
+from sightwire.bundles.inference import Array, Graph
+from sightwire.bundles.preprocessing import Pixels, encoder_batch
+from sightwire.bundles.spec import ImageEncoderSpec, TextEncoderSpec
+from sightwire.bundles.tokenization import TokenIds, pad_batch
 from sightwire.errors import InvalidVectorError
-from sightwire_embedder.detection import DetectedObject, find_objects
-from sightwire_embedder.inference import Array, Graph
-from sightwire_embedder.preprocessing import LetterboxedPicture, Pixels, encoder_batch
-from sightwire_embedder.tokenization import TokenIds, pad_batch
 
 #: float32 [dimension], L2-normalised unless the bundle's metric is not the cosine.
 Vector = NDArray[np.float32]
@@ -47,37 +45,6 @@ class ImageEncoder:
         """One vector, or its error, for each picture, uint8 [size, size, 3]."""
         (vectors,) = self._graph.run({self.spec.input: encoder_batch(pictures, self.spec)})
         return checked_vectors(vectors, normalise=self._normalise)
-
-
-@dataclass(frozen=True, slots=True)
-class DetectorInput:
-    """A picture as the detector wants it, and the size (width, height) in whose pixels the boxes shall come."""
-
-    letterboxed: LetterboxedPicture
-    picture_size: tuple[int, int]
-
-
-class Detector:
-    """Letterboxed pictures to objects."""
-
-    def __init__(self, graph: Graph, spec: DetectorSpec) -> None:
-        self.spec = spec
-        self._graph = graph
-
-    def detect(self, pictures: Sequence[DetectorInput]) -> list[list[DetectedObject] | Exception]:
-        """The objects of each picture; all pictures have the same shape."""
-        batch = np.stack([picture.letterboxed.pixels for picture in pictures])
-        boxes, scores = self._graph.run({self.spec.input: batch})
-        return [
-            find_objects(
-                boxes[row],
-                scores[row],
-                self.spec,
-                content_size=(picture.letterboxed.content_width, picture.letterboxed.content_height),
-                picture_size=picture.picture_size,
-            )
-            for row, picture in enumerate(pictures)
-        ]
 
 
 def checked_vectors(vectors: NDArray[np.float32], *, normalise: bool) -> list[Vector | Exception]:

@@ -1,4 +1,4 @@
-"""What the embedder needs of an inference engine, and ONNX Runtime as one."""
+"""What a bundle's models need of an inference engine, and ONNX Runtime as one."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from sightwire.bundles import BundleError
+from sightwire.bundles.loading import BundleError
 
 Array = NDArray[Any]
 
