@@ -1,12 +1,11 @@
-"""Items that come in steadily, queries beside them on a schedule of their own, and what the platform says meanwhile."""
+"""Items that come in steadily, and what the platform says meanwhile."""
 
 import asyncio
 import re
 import time
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Final
 
 import httpx
@@ -50,43 +49,6 @@ async def send_steadily(
             await places.acquire()
             sending.create_task(send(body))
     return time.perf_counter() - started
-
-
-@dataclass(slots=True)
-class Answers:
-    """When each query was sent, on the clock of `time.perf_counter`, and the seconds until it was answered."""
-
-    sent: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-
-
-@asynccontextmanager
-async def asking_steadily(ask: Callable[[int], Awaitable[object]], *, per_second: float) -> AsyncIterator[Answers]:
-    """Asks on schedule, whatever becomes of earlier queries (an open loop), until the context is left."""
-    answers = Answers()
-
-    async def ask_one(number: int) -> None:
-        sent = time.perf_counter()
-        await ask(number)
-        answers.sent.append(sent)
-        answers.seconds.append(time.perf_counter() - sent)
-
-    async def ask_all() -> None:
-        started = time.perf_counter()
-        number = 0
-        async with asyncio.TaskGroup() as asking:
-            while True:
-                await asyncio.sleep(max(0.0, started + number / per_second - time.perf_counter()))
-                asking.create_task(ask_one(number))
-                number += 1
-
-    task = asyncio.create_task(ask_all())
-    try:
-        yield answers
-        if task.done():
-            task.result()
-    finally:
-        await end_tasks(task)
 
 
 class Watch:
