@@ -78,6 +78,10 @@ class Items:
         """The stored item."""
         return await self._send(calls.get_item(collection, item_id))
 
+    async def picture(self, collection: str, item_id: str) -> bytes:
+        """The file of an item's picture, as it was uploaded."""
+        return await self._send(calls.get_picture(collection, item_id))
+
     async def list(
         self,
         collection: str,

@@ -27,6 +27,7 @@ from sightwire.client.calls.index import (
 from sightwire.client.calls.items import (
     delete_item,
     get_item,
+    get_picture,
     get_status,
     item_body,
     list_items,
@@ -63,6 +64,7 @@ __all__ = [
     "get_collection",
     "get_item",
     "get_operation",
+    "get_picture",
     "get_schedule",
     "get_status",
     "index_statistics",

@@ -70,6 +70,10 @@ def get_item(collection: str, item_id: str) -> Call[dict[str, Any]]:
     return Call("GET", _item_path(collection, item_id), orjson.loads)
 
 
+def get_picture(collection: str, item_id: str) -> Call[bytes]:
+    return Call("GET", f"{_item_path(collection, item_id)}/image", bytes)
+
+
 def list_items(
     collection: str,
     *,

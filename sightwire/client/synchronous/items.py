@@ -77,6 +77,10 @@ class Items:
         """The stored item."""
         return self._send(calls.get_item(collection, item_id))
 
+    def picture(self, collection: str, item_id: str) -> bytes:
+        """The file of an item's picture, as it was uploaded."""
+        return self._send(calls.get_picture(collection, item_id))
+
     def list(
         self,
         collection: str,
