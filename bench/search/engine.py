@@ -31,7 +31,7 @@ class Clients(Protocol):
         ...
 
     async def flood(self, *, queries: int, seconds: float) -> float:
-        """Queries a second, as many at once as the engine takes: batches of all, or `FLOOD_CLIENTS` clients."""
+        """Queries a second, as many at once as the engine takes: large batches, or `FLOOD_CLIENTS` clients."""
         ...
 
 

@@ -1,15 +1,16 @@
 """Sightwire's searcher over gRPC: the platform's own process, with an index as its merges leave it."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Final
 
 import grpc.aio
 
 from bench.running import bus_of, platform_without_demo, searcher_of, wait_until_loaded
-from bench.search.clients import CoroutineClients
+from bench.search.clients import Ask, CoroutineClients
 from bench.search.memory import resident_bytes
 from bench.search.sending import item_batches, post_items
 from bench.search.task import BUCKETS, K, Matrix, Rows, Task
@@ -18,6 +19,29 @@ from sightwire.platform.running_platform import RunningPlatform
 from sightwire.v1 import searcher_pb2, searcher_pb2_grpc
 
 _COLLECTION: Final = "compared"
+_QUERIES_PER_CALL: Final = 256
+
+
+#: Answers queries [n, dimension] with the rows that were found for each.
+AskMany = Callable[[Matrix], Awaitable[Sequence[Sequence[int]]]]
+
+
+class _SearcherClients(CoroutineClients):
+    """Clients of the searcher; where as many queries as possible are wanted, one that sends many with each call."""
+
+    def __init__(self, ask: Ask, ask_many: AskMany, vectors: Matrix) -> None:
+        super().__init__(ask)
+        self._ask_many = ask_many
+        self._vectors = vectors
+
+    async def flood(self, *, queries: int, seconds: float) -> float:
+        starts = cycle(range(0, queries, _QUERIES_PER_CALL))
+        answered = 0
+        started = time.perf_counter()
+        while time.perf_counter() < started + seconds:
+            start = next(starts)
+            answered += len(await self._ask_many(self._vectors[start : min(start + _QUERIES_PER_CALL, queries)]))
+        return answered / (time.perf_counter() - started)
 
 
 class SightwireSearcher:
@@ -50,7 +74,22 @@ class SightwireSearcher:
             response = await self._stub.Search(requests[number])
             return [int(hit.item_id) for hit in response.hits]
 
-        return CoroutineClients(ask)
+        async def ask_many(vectors: Matrix) -> Sequence[Sequence[int]]:
+            response = await self._stub.SearchMany(
+                searcher_pb2.SearchManyRequest(
+                    collection=_COLLECTION,
+                    field=FIELD,
+                    vectors=vectors.tobytes(),
+                    k=K,
+                    ef_search=effort,
+                    omit_documents=True,
+                    filter=_bucket_filter(percent),
+                )
+            )
+            rows = map(int, response.item_ids)
+            return [list(islice(rows, count)) for count in response.counts]
+
+        return _SearcherClients(ask, ask_many, self._queries)
 
     async def insert(self, vectors: Matrix, buckets: Rows) -> None:
         """As a user would: batches over REST, through gateway, bus, embedder and indexer."""

@@ -345,6 +345,103 @@ class SearchResponse(_message.Message):
 Global___SearchResponse: _TypeAlias = SearchResponse  # noqa: Y015
 
 @_typing.final
+class SearchManyRequest(_message.Message):
+    """Many vectors that search the same field with the same filter."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    VECTORS_FIELD_NUMBER: _builtins.int
+    SPACE_FIELD_NUMBER: _builtins.int
+    K_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    MANIFEST_VERSION_FIELD_NUMBER: _builtins.int
+    OMIT_DOCUMENTS_FIELD_NUMBER: _builtins.int
+    EF_SEARCH_FIELD_NUMBER: _builtins.int
+    collection: _builtins.str
+    field: _builtins.str
+    vectors: _builtins.bytes
+    """float32, little-endian, one vector of the field's dimension after the other; 1..1024 of them."""
+    space: _builtins.str
+    """Space of the vectors; as in `FieldQuery`."""
+    k: _builtins.int
+    """Results wanted for each vector, 1..1000; for all of them together up to 100,000."""
+    manifest_version: _builtins.int
+    """As in `SearchRequest`."""
+    omit_documents: _builtins.bool
+    ef_search: _builtins.int
+    @_builtins.property
+    def filter(self) -> Global___Filter: ...
+    def __init__(
+        self,
+        *,
+        collection: _builtins.str = ...,
+        field: _builtins.str = ...,
+        vectors: _builtins.bytes = ...,
+        space: _builtins.str = ...,
+        k: _builtins.int = ...,
+        filter: Global___Filter | None = ...,
+        manifest_version: _builtins.int = ...,
+        omit_documents: _builtins.bool = ...,
+        ef_search: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "ef_search", b"ef_search", "field", b"field", "filter", b"filter", "k", b"k", "manifest_version", b"manifest_version", "omit_documents", b"omit_documents", "space", b"space", "vectors", b"vectors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchManyRequest: _TypeAlias = SearchManyRequest  # noqa: Y015
+
+@_typing.final
+class SearchManyResponse(_message.Message):
+    """Hits of the first vector, best first, then those of the second, and so on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTS_FIELD_NUMBER: _builtins.int
+    ITEM_IDS_FIELD_NUMBER: _builtins.int
+    SCORES_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    MANIFEST_VERSION_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    SEARCH_SECONDS_FIELD_NUMBER: _builtins.int
+    manifest_version: _builtins.int
+    generation: _builtins.str
+    search_seconds: _builtins.float
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Of each vector of the request, how many hits are its own."""
+
+    @_builtins.property
+    def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def scores(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Empty if they were to be omitted."""
+
+    def __init__(
+        self,
+        *,
+        counts: _abc.Iterable[_builtins.int] | None = ...,
+        item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        scores: _abc.Iterable[_builtins.float] | None = ...,
+        documents: _abc.Iterable[_builtins.bytes] | None = ...,
+        manifest_version: _builtins.int = ...,
+        generation: _builtins.str = ...,
+        search_seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "documents", b"documents", "generation", b"generation", "item_ids", b"item_ids", "manifest_version", b"manifest_version", "scores", b"scores", "search_seconds", b"search_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchManyResponse: _TypeAlias = SearchManyResponse  # noqa: Y015
+
+@_typing.final
 class Facet(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

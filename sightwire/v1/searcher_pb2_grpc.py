@@ -40,6 +40,11 @@ class SearcherStub:
                 request_serializer=sightwire_dot_v1_dot_searcher__pb2.SearchRequest.SerializeToString,
                 response_deserializer=sightwire_dot_v1_dot_searcher__pb2.SearchResponse.FromString,
                 _registered_method=True)
+        self.SearchMany = channel.unary_unary(
+                '/sightwire.v1.Searcher/SearchMany',
+                request_serializer=sightwire_dot_v1_dot_searcher__pb2.SearchManyRequest.SerializeToString,
+                response_deserializer=sightwire_dot_v1_dot_searcher__pb2.SearchManyResponse.FromString,
+                _registered_method=True)
         self.GetItems = channel.unary_unary(
                 '/sightwire.v1.Searcher/GetItems',
                 request_serializer=sightwire_dot_v1_dot_searcher__pb2.GetItemsRequest.SerializeToString,
@@ -63,6 +68,13 @@ class SearcherServicer:
 
     def Search(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchMany(self, request, context):
+        """The nearest items of many vectors at once, on all cores.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -94,6 +106,11 @@ def add_SearcherServicer_to_server(servicer, server):
                     servicer.Search,
                     request_deserializer=sightwire_dot_v1_dot_searcher__pb2.SearchRequest.FromString,
                     response_serializer=sightwire_dot_v1_dot_searcher__pb2.SearchResponse.SerializeToString,
+            ),
+            'SearchMany': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchMany,
+                    request_deserializer=sightwire_dot_v1_dot_searcher__pb2.SearchManyRequest.FromString,
+                    response_serializer=sightwire_dot_v1_dot_searcher__pb2.SearchManyResponse.SerializeToString,
             ),
             'GetItems': grpc.unary_unary_rpc_method_handler(
                     servicer.GetItems,
@@ -139,6 +156,33 @@ class Searcher:
             '/sightwire.v1.Searcher/Search',
             sightwire_dot_v1_dot_searcher__pb2.SearchRequest.SerializeToString,
             sightwire_dot_v1_dot_searcher__pb2.SearchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchMany(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sightwire.v1.Searcher/SearchMany',
+            sightwire_dot_v1_dot_searcher__pb2.SearchManyRequest.SerializeToString,
+            sightwire_dot_v1_dot_searcher__pb2.SearchManyResponse.FromString,
             options,
             channel_credentials,
             insecure,

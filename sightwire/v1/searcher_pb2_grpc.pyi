@@ -34,6 +34,8 @@ class SearcherStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SearcherAsyncStub: ...
     Search: _grpc.UnaryUnaryMultiCallable[_searcher_pb2.SearchRequest, _searcher_pb2.SearchResponse]
+    SearchMany: _grpc.UnaryUnaryMultiCallable[_searcher_pb2.SearchManyRequest, _searcher_pb2.SearchManyResponse]
+    """The nearest items of many vectors at once, on all cores."""
     GetItems: _grpc.UnaryUnaryMultiCallable[_searcher_pb2.GetItemsRequest, _searcher_pb2.GetItemsResponse]
     """Items by id; ids that are not in the snapshot are left out."""
     ListItems: _grpc.UnaryUnaryMultiCallable[_searcher_pb2.ListItemsRequest, _searcher_pb2.ListItemsResponse]
@@ -46,6 +48,8 @@ class SearcherAsyncStub(SearcherStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Search: _aio.UnaryUnaryMultiCallable[_searcher_pb2.SearchRequest, _searcher_pb2.SearchResponse]  # type: ignore[assignment]
+    SearchMany: _aio.UnaryUnaryMultiCallable[_searcher_pb2.SearchManyRequest, _searcher_pb2.SearchManyResponse]  # type: ignore[assignment]
+    """The nearest items of many vectors at once, on all cores."""
     GetItems: _aio.UnaryUnaryMultiCallable[_searcher_pb2.GetItemsRequest, _searcher_pb2.GetItemsResponse]  # type: ignore[assignment]
     """Items by id; ids that are not in the snapshot are left out."""
     ListItems: _aio.UnaryUnaryMultiCallable[_searcher_pb2.ListItemsRequest, _searcher_pb2.ListItemsResponse]  # type: ignore[assignment]
@@ -61,6 +65,14 @@ class SearcherServicer(metaclass=_abc_1.ABCMeta):
         request: _searcher_pb2.SearchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_searcher_pb2.SearchResponse, _abc.Awaitable[_searcher_pb2.SearchResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def SearchMany(
+        self,
+        request: _searcher_pb2.SearchManyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_searcher_pb2.SearchManyResponse, _abc.Awaitable[_searcher_pb2.SearchManyResponse]]:
+        """The nearest items of many vectors at once, on all cores."""
 
     @_abc_1.abstractmethod
     def GetItems(

@@ -1,5 +1,6 @@
 """The Searcher gRPC service: checks requests, takes a snapshot, and answers from it in the thread of the call."""
 
+import os
 import time
 from types import TracebackType
 from typing import Final
@@ -15,6 +16,8 @@ from sightwire_searcher.description import process_memory
 from sightwire_searcher.first_loads import FirstLoads
 from sightwire_searcher.search.engine import SearchEngine
 from sightwire_searcher.search.lookups import items_by_id, list_items
+from sightwire_searcher.search.many_answers import search_many
+from sightwire_searcher.search.many_requests import checked_many
 from sightwire_searcher.search.requests import checked_filter, checked_query
 from sightwire_searcher.search.selections import Selections
 from sightwire_searcher.snapshot import Snapshot
@@ -23,6 +26,7 @@ from sightwire_searcher.snapshot_board import SnapshotBoard
 MAX_IDS: Final = 10_000
 MAX_LIST_LIMIT: Final = 1000
 DEFAULT_LIST_LIMIT: Final = 100
+_CORES: Final = os.cpu_count() or 1
 
 
 class SearcherService(searcher_pb2_grpc.SearcherServicer):
@@ -42,6 +46,23 @@ class SearcherService(searcher_pb2_grpc.SearcherServicer):
         with _measured("Search"):
             snapshot = self._searched(request.collection, request.manifest_version)
             return self._engine.search(snapshot, checked_query(request, snapshot))
+
+    @override
+    @answering_errors_in_thread
+    def SearchMany(
+        self, request: searcher_pb2.SearchManyRequest, _context: grpc.ServicerContext
+    ) -> searcher_pb2.SearchManyResponse:
+        with _measured("SearchMany"):
+            snapshot = self._searched(request.collection, request.manifest_version)
+            search, vectors = checked_many(request, snapshot)
+            return search_many(
+                snapshot,
+                self._selections,
+                search,
+                vectors,
+                threads=_CORES,
+                with_documents=not request.omit_documents,
+            )
 
     @override
     @answering_errors_in_thread

@@ -14,7 +14,8 @@ QUERY_SECONDS: Final = Histogram(
 )
 #: The histogram of each method, looked up once.
 METHOD_SECONDS: Final = {
-    method: QUERY_SECONDS.labels(method) for method in ("Search", "GetItems", "ListItems", "DescribeCollection")
+    method: QUERY_SECONDS.labels(method)
+    for method in ("Search", "SearchMany", "GetItems", "ListItems", "DescribeCollection")
 }
 QUERY_ERRORS: Final = Counter("sightwire_searcher_query_errors_total", "Requests that failed", ["method", "error"])
 QUEUED: Final = Gauge("sightwire_searcher_queued_queries", "Calls that wait for a thread")

@@ -36,14 +36,11 @@ def checked_query(request: searcher_pb2.SearchRequest, snapshot: Snapshot) -> Qu
         ConflictError: a vector is of another space than the snapshot's generation.
     """
     record = snapshot.record
-    if not 1 <= request.k <= MAX_K:
-        raise InvalidInputError(f"'k' expects 1 to {MAX_K}, got {request.k}")
+    check_amounts(request.k, request.ef_search)
     if request.offset + request.k > MAX_WINDOW:
         raise InvalidInputError(
             f"paging reaches {MAX_WINDOW} results far, got offset {request.offset} + k {request.k}; use a filter"
         )
-    if request.ef_search > MAX_EF_SEARCH:
-        raise InvalidInputError(f"'ef_search' expects up to {MAX_EF_SEARCH}, got {request.ef_search}")
     _check_combination(request)
     by_mean_score = request.fusion == searcher_pb2.FUSION_MEAN_SCORE
     if by_mean_score:
@@ -62,6 +59,36 @@ def checked_query(request: searcher_pb2.SearchRequest, snapshot: Snapshot) -> Qu
         text=checked_text(request.text, record.spec.language) if request.HasField("text") else None,
         by_normalized_score=request.fusion == searcher_pb2.FUSION_WEIGHTED_NORMALIZED,
     )
+
+
+def check_amounts(k: int, ef_search: int) -> None:
+    """Refuses to find or to look at too much."""
+    if not 1 <= k <= MAX_K:
+        raise InvalidInputError(f"'k' expects 1 to {MAX_K}, got {k}")
+    if ef_search > MAX_EF_SEARCH:
+        raise InvalidInputError(f"'ef_search' expects up to {MAX_EF_SEARCH}, got {ef_search}")
+
+
+def checked_field(name: str, record: CollectionRecord) -> VectorField:
+    """The vector field of a collection.
+
+    Raises:
+        InvalidInputError: the collection does not have it.
+    """
+    field = record.spec.fields.get(name)
+    if field is None:
+        known = ", ".join(record.spec.fields)
+        raise InvalidInputError(f"collection {record.name!r} has no vector field {name!r} (it has: {known})")
+    return field
+
+
+def check_space(field: str, space: str, snapshot: Snapshot) -> None:
+    """Refuses vectors that say they are of another space than the snapshot's."""
+    if space and space != snapshot.space:
+        raise ConflictError(
+            f"the vector for field {field!r} is of space {space!r}, but generation {snapshot.generation} "
+            f"of collection {snapshot.record.name!r} is of space {snapshot.space!r}; embed the query with that model"
+        )
 
 
 def _check_combination(request: searcher_pb2.SearchRequest) -> None:
@@ -102,11 +129,7 @@ def checked_filter(message: searcher_pb2.Filter, record: CollectionRecord) -> Ch
 
 
 def _checked_target(query: searcher_pb2.FieldQuery, snapshot: Snapshot, ef_search: int) -> FieldTarget:
-    record = snapshot.record
-    field = record.spec.fields.get(query.field)
-    if field is None:
-        known = ", ".join(record.spec.fields)
-        raise InvalidInputError(f"collection {record.name!r} has no vector field {query.field!r} (it has: {known})")
+    field = checked_field(query.field, snapshot.record)
     vector: Matrix | None = None
     match query.WhichOneof("query"):
         case "vector":
@@ -124,11 +147,7 @@ def _checked_target(query: searcher_pb2.FieldQuery, snapshot: Snapshot, ef_searc
 
 
 def _checked_vector(query: searcher_pb2.FieldQuery, field: VectorField, snapshot: Snapshot) -> Matrix:
-    if query.space and query.space != snapshot.space:
-        raise ConflictError(
-            f"the vector for field {query.field!r} is of space {query.space!r}, but generation {snapshot.generation} "
-            f"of collection {snapshot.record.name!r} is of space {snapshot.space!r}; embed the query with that model"
-        )
+    check_space(query.field, query.space, snapshot)
     dimension = snapshot.record.dimension(query.field)
     if len(query.vector) != _FLOAT_BYTES * dimension:
         raise InvalidVectorError(
