@@ -62,11 +62,11 @@ class PlainLoop:
         picture = decode_picture(data, self._limits, self._bundle.spec.background)
         letterboxed = letterbox(picture.pixels, self._detector.spec)
         (objects,) = _all_good(self._detector.detect([DetectorInput(letterboxed, (picture.width, picture.height))]))
-        crops = [encoder_pixels(picture.pixels, self._image_encoder.spec)]
+        crops = [encoder_pixels(picture.pixels, self._image_encoder.spec.size)]
         for found in objects:
             right, bottom = max(found.x2, found.x1 + 1), max(found.y2, found.y1 + 1)
             box = (found.x1, found.y1, min(right, picture.pixels.width), min(bottom, picture.pixels.height))
-            crops.append(encoder_pixels(picture.pixels, self._image_encoder.spec, box))
+            crops.append(encoder_pixels(picture.pixels, self._image_encoder.spec.size, box))
         # The picture and its objects together: nobody would call the model once for each.
         return _all_good(self._image_encoder.embed(crops))
 

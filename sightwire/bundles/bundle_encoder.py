@@ -85,7 +85,7 @@ class BundleEncoder:
             raise BundleError(f"{self.name} has no image encoder")
         encoder = self._images
         return self._in_batches(
-            images, lambda batch: encoder.embed([encoder_pixels(opened(image), encoder.spec) for image in batch])
+            images, lambda batch: encoder.embed([encoder_pixels(opened(image), encoder.spec.size) for image in batch])
         )
 
     def _decode(self, data: bytes) -> Image.Image:

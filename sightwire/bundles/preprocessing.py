@@ -48,10 +48,10 @@ def letterbox(picture: Image.Image, spec: DetectorSpec) -> LetterboxedPicture:
     return LetterboxedPicture(padded, width, height)
 
 
-def encoder_pixels(picture: Image.Image, spec: ImageEncoderSpec, box: Box | None = None) -> Pixels:
+def encoder_pixels(picture: Image.Image, size: int, box: Box | None = None) -> Pixels:
     """The picture, or the part of it in `box`, resized to uint8 [size, size, 3] without keeping its proportions."""
     # The box is handed to the resize, so that a crop is never copied out first.
-    resized = picture.resize((spec.size, spec.size), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
+    resized = picture.resize((size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
     return np.asarray(resized)
 
 

@@ -31,6 +31,11 @@ class TextTokenizer:
         self._tokenizer.no_padding()
         self._max_characters = max_tokens * _CHARACTERS_PER_TOKEN
 
+    @property
+    def vocabulary_size(self) -> int:
+        """How many token ids there are, special ones included; all are below it."""
+        return int(self._tokenizer.get_vocab_size(with_added_tokens=True))
+
     def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
         """Token ids of each text, int64 [length], special tokens included."""
         encodings = self._tokenizer.encode_batch_fast([text[: self._max_characters] for text in texts])

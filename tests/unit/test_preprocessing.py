@@ -43,14 +43,14 @@ def test_letterbox(size, content, shape):
 def test_encoder_pixels_of_a_box():
     picture = Image.new("RGB", (200, 100), "blue")
     picture.paste("red", (50, 20, 150, 80))
-    crop = encoder_pixels(picture, ENCODER, (50, 20, 150, 80))
+    crop = encoder_pixels(picture, ENCODER.size, (50, 20, 150, 80))
     assert crop.shape == (128, 128, 3)
     assert (crop[2:-2, 2:-2] == (255, 0, 0)).all(), "only the outermost pixels blend with what lies beside the box"
 
 
 def test_encoder_batch_is_planar_and_in_0_to_1():
     white, red = Image.new("RGB", (5, 9), "white"), Image.new("RGB", (5, 9), "red")
-    batch = encoder_batch([encoder_pixels(white, ENCODER), encoder_pixels(red, ENCODER)], ENCODER)
+    batch = encoder_batch([encoder_pixels(white, ENCODER.size), encoder_pixels(red, ENCODER.size)], ENCODER)
     assert batch.shape == (2, 3, 128, 128)
     assert batch.dtype == np.float32
     np.testing.assert_allclose(batch[0], 1.0, atol=1e-6)
