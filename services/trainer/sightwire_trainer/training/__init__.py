@@ -1,1 +1,4 @@
-"""The training loop and what it consists of: schedule, precision, averaging, distribution, progress."""
+"""Training runs: steps, schedule, averaging, evaluation, and going on after any interruption.
+
+Start reading at `run`, which puts a run together, and `loop`, which takes its steps.
+"""
