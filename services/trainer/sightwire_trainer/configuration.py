@@ -159,6 +159,13 @@ class ModelConfiguration(_Part):
     head_widths: tuple[Count, ...] = Field(default=(768,), description="Hidden widths of the head after the trunk")
     dropout: Share = 0.0
     gradient_checkpointing: bool = False
+    bundle: Path | None = Field(
+        default=None,
+        description="Holds MiniLM, its tokenizer and the detector; none: SIGHTWIRE_MODEL_BUNDLE or the default one",
+    )
+    init_from: Path | None = Field(
+        default=None, description="Image encoder to go on from: a bundle's folder or an ONNX file of the same layers"
+    )
 
     @model_validator(mode="after")
     def _has_one_kind_of_document(self) -> Self:
@@ -255,11 +262,22 @@ def read_configuration(path: Path) -> TrainingConfiguration:
     Raises:
         InvalidInputError: the file cannot be read or does not describe a run; the message says where.
     """
+    return parse_configuration(read_content(path), base=path.parent, name=str(path))
+
+
+def read_content(path: Path) -> object:
+    """What a YAML file holds, not yet checked.
+
+    Raises:
+        InvalidInputError: the file cannot be read or is no YAML.
+    """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidInputError(f"cannot read the training configuration {path}: {error}") from error
-    return parse_configuration(content, base=path.parent, name=str(path))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidInputError(f"cannot read the training configuration {path}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        fault = " ".join(str(error).split())
+        raise InvalidInputError(f"the training configuration {path} is no YAML: {fault}") from error
 
 
 def parse_configuration(content: object, *, base: Path, name: str) -> TrainingConfiguration:
@@ -293,4 +311,11 @@ def _with_base(configuration: TrainingConfiguration, base: Path) -> TrainingConf
     )
     teachers = tuple(base / teacher for teacher in configuration.objective.teachers)
     objective = configuration.objective.model_copy(update={"teachers": teachers})
-    return configuration.model_copy(update={"data": placed_data, "objective": objective})
+    model = configuration.model.model_copy(
+        update={
+            part: base / path
+            for part in ("bundle", "init_from")
+            if (path := getattr(configuration.model, part)) is not None
+        }
+    )
+    return configuration.model_copy(update={"data": placed_data, "objective": objective, "model": model})
