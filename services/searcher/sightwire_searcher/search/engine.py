@@ -7,7 +7,7 @@ from sightwire.segments.vectors import Matrix
 from sightwire.v1 import searcher_pb2
 from sightwire_searcher.search.explanation import Explanation, FieldReport, TextReport
 from sightwire_searcher.search.facets import count_values
-from sightwire_searcher.search.field_rankings import FieldSearch, rank_field
+from sightwire_searcher.search.field_rankings import FieldSearch, rank_field, rank_items
 from sightwire_searcher.search.fusion import FusedItem, FusedRanking, fuse, fusion_depth
 from sightwire_searcher.search.highlights import Highlighter
 from sightwire_searcher.search.matched_objects import ObjectMatcher
@@ -42,7 +42,7 @@ class SearchEngine:
         started = time.perf_counter()
         vector = query.targets[0].vector if query.is_plain else None
         if vector is not None:
-            (ranking,) = self._rank(snapshot, query, 0, vector, query.k)
+            ranking = rank_items(snapshot, self._selections, _field_search(query, 0, query.k), vector)
             return _timed(plain_response(snapshot, ranking, query.k, with_documents=query.with_documents), started)
         explanation = Explanation(snapshot.version, snapshot.generation) if query.explain else None
         vectors = query_matrices(snapshot, query.targets)
@@ -108,14 +108,7 @@ class SearchEngine:
         depth: int,
         report: FieldReport | None = None,
     ) -> list[Ranking]:
-        target = query.targets[number]
-        search = FieldSearch(
-            field=target.field,
-            per_object=target.per_object,
-            filter=query.filter,
-            depth=depth,
-            ef_search=target.ef_search,
-        )
+        search = _field_search(query, number, depth)
         return rank_field(snapshot, self._selections, search, matrix, report)
 
     def _respond(
@@ -152,6 +145,11 @@ class SearchEngine:
                 hit.highlights.extend(highlighter.highlights(reader, item.found.row))
         response.search_seconds = time.perf_counter() - started
         return response
+
+
+def _field_search(query: Query, number: int, depth: int) -> FieldSearch:
+    target = query.targets[number]
+    return FieldSearch(target.field, target.per_object, query.filter, depth, target.ef_search)
 
 
 def _fused(

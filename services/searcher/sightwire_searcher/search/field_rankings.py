@@ -72,6 +72,25 @@ def rank_field(
     ]
 
 
+def rank_items(snapshot: Snapshot, selections: Selections, search: FieldSearch, query: Matrix) -> Ranking:
+    """`rank_field` for the most frequent case, a single query of a field of items, at less cost beside FAISS's.
+
+    Args:
+        query: float32 [1, dimension].
+    """
+    parts: list[SegmentHits] = []
+    allowed = 0
+    for segment, view in enumerate(snapshot.segments):
+        choice = selections.vectors(view, search.field, search.filter)
+        if choice.count:
+            allowed += choice.count
+            index = view.reader.fields[search.field]
+            k = min(search.depth, choice.count)
+            hits = index.search_prepared(query, k, selection=choice.selection, ef_search=search.ef_search)
+            parts.append(SegmentHits(segment, hits.scores[0], hits.rows[0]))
+    return Ranking(found=merge(snapshot, parts, search.depth), complete=allowed <= search.depth)
+
+
 def _search_items(view: SegmentView, search: FieldSearch, choice: Choice, queries: Matrix) -> _SegmentAnswer:
     k = min(search.depth, choice.count)
     index = view.reader.fields[search.field]
