@@ -98,7 +98,7 @@ async def _measure(size: _Size) -> list[Table]:
             asking_steadily(Schedule(address, _requests(), size.queries_per_second)) as answers,
         ):
             stream = await _stream(platform, http, stub, bodies, size)
-            await _wait_until_quiet(watch)
+            await _wait_until_quiet(watch, stream)
             merge_cpu_seconds = _merge_cpu_seconds(platform) - merge_cpu_before
     return [
         _stream_table(size, stream, watch),
@@ -135,12 +135,14 @@ async def _stream(
     )
 
 
-async def _wait_until_quiet(watch: Watch) -> None:
+async def _wait_until_quiet(watch: Watch, stream: _Stream) -> None:
     """Returns when no merge has run for some seconds, nor will one; or when that takes too long on busy cores."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_MERGE_DEADLINE_SECONDS):
-            # As an operator would see it, by looking.
-            while (since := watch.quiet_since) is None or time.perf_counter() - since < _SETTLED_SECONDS:  # noqa: ASYNC110
+            # As an operator would see it, by looking. Some short merges of the stream are over before anybody looks.
+            while (since := watch.quiet_since) is None or (
+                time.perf_counter() - max(since, stream.ended) < _SETTLED_SECONDS
+            ):
                 await asyncio.sleep(0.25)
 
 
