@@ -6,12 +6,12 @@ import torch
 from PIL import Image
 from sightwire_trainer.data.samples import Sample
 from sightwire_trainer.evaluation.baselines import PixelEncoder
+from sightwire_trainer.evaluation.directions import Direction
 from sightwire_trainer.evaluation.encoding import TaskVectors
 from sightwire_trainer.evaluation.measures import MEASURES
 from sightwire_trainer.evaluation.model import evaluate_model, measure_tasks
 from sightwire_trainer.evaluation.model_encoders import ModelEncoders
 from sightwire_trainer.evaluation.task import (
-    Direction,
     image_to_image_task,
     image_to_text_task,
     tasks_of,
@@ -76,7 +76,7 @@ def test_pictures_search_in_another_set():
     asking = ListedSamples([picture("a", "x", "1"), picture("b", "y", "9"), picture("c", "z", "2")], "asking")
     among = ListedSamples([picture("d", "u", "2"), picture("e", "v", "1"), picture("f", "w", "1")], "among")
     task = image_to_image_task(asking, among)
-    assert (task.dataset, task.itself) == ("asking → among", None)
+    assert (task.dataset, task.itself) == ("asking to among", None)
     assert task.queries.labels == ("x", "z")
     assert task.relevant == ((1, 2), (0,))
 

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sightwire_trainer.data.samples import SampleSource
+from sightwire_trainer.evaluation.directions import Direction
 from sightwire_trainer.evaluation.encoding import Encoders, TaskVectors
 from sightwire_trainer.evaluation.intervals import DEFAULT_CONFIDENCE, DEFAULT_RESAMPLES
 from sightwire_trainer.evaluation.retrieval import RetrievalReport, evaluate_retrieval
-from sightwire_trainer.evaluation.task import Direction, RetrievalTask, tasks_of
+from sightwire_trainer.evaluation.task import RetrievalTask, tasks_of
 
 
 @dataclass(frozen=True, slots=True)

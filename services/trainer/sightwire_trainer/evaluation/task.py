@@ -2,27 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sightwire.errors import InvalidInputError
 from sightwire_trainer.data.samples import SampleSource
-
-
-class Direction(StrEnum):
-    """From which side to which; also how the names of measures begin."""
-
-    TEXT_TO_IMAGE = "text_to_image"
-    IMAGE_TO_TEXT = "image_to_text"
-    IMAGE_TO_IMAGE = "image_to_image"
-    TEXT_TO_TEXT = "text_to_text"
-
-    @property
-    def arrow(self) -> str:
-        """For people: `text → image`."""
-        return self.replace("_to_", " → ")
+from sightwire_trainer.evaluation.directions import Direction
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +90,7 @@ def image_to_image_task(queries: SampleSource, candidates: SampleSource | None =
         answers = tuple(row for row in rows if candidates is not None or row != number)
         if answers:
             pairs.append((number, answers))
-    dataset = queries.name if candidates is None else f"{queries.name} → {among.name}"
+    dataset = queries.name if candidates is None else f"{queries.name} to {among.name}"
     if not pairs:
         raise InvalidInputError(f"{dataset}: no two pictures show the same concept, so that none can find another")
     numbers = tuple(number for number, _ in pairs)

@@ -1,0 +1,1 @@
+"""Commands of `sightwire` that the trainer adds; what is heavy is imported only when they run."""
