@@ -73,6 +73,15 @@ def test_vectors_are_computed_once_and_the_oldest_make_room(bundle_folder, monke
     np.testing.assert_array_equal(first["two"], again["two"])
 
 
+def test_vectors_do_not_depend_on_what_else_is_encoded(bundle_folder):
+    texts = ["red apple", "apple, red, fruit, round", "cat", "a green tree in the wind", "dog", "house, building"]
+    together = CachedTextEncoder(load_bundle(bundle_folder)).vectors_of(texts)
+    apart = CachedTextEncoder(load_bundle(bundle_folder))
+
+    for text in texts:
+        assert np.array_equal(together[text], apart.vectors_of([text])[text])
+
+
 def test_text_transformer_ignores_padding_and_cuts_long_texts(bundle_folder):
     model = image_model(bundle_folder, SMALL_TEXT, dimension=16).eval()
 

@@ -11,7 +11,7 @@ import torch
 from sightwire.bundles import Bundle, BundleError, load_bundle
 from sightwire.bundles.encoders import TextEncoder, Vector
 from sightwire.bundles.inference import OnnxRuntimeLoader
-from sightwire.bundles.tokenization import TextTokenizer
+from sightwire.bundles.tokenization import TextTokenizer, TokenIds
 
 _TEXTS_PER_BATCH = 64
 #: Some 300 MB of vectors of 384 numbers; the oldest make room.
@@ -49,16 +49,20 @@ class CachedTextEncoder:
         return self
 
     def _compute(self, texts: Sequence[str]) -> dict[str, Vector]:
-        # Texts of like length meet in a batch, which is padded to its longest.
-        tokenized = sorted(zip(self._tokenizer.tokenize(texts), texts, strict=True), key=lambda pair: len(pair[0]))
+        # Only texts of one length share a batch: padding would change the last bits of a vector with its neighbours,
+        # and a resumed run, which has computed others before, would no longer be the one that was interrupted.
+        by_length: dict[int, list[tuple[str, TokenIds]]] = {}
+        for text, ids in zip(texts, self._tokenizer.tokenize(texts), strict=True):
+            by_length.setdefault(len(ids), []).append((text, ids))
         computed: dict[str, Vector] = {}
-        for begin in range(0, len(tokenized), _TEXTS_PER_BATCH):
-            batch = tokenized[begin : begin + _TEXTS_PER_BATCH]
-            for (_, text), vector in zip(batch, self._encoder.embed([ids for ids, _ in batch]), strict=True):
-                if isinstance(vector, Exception):
-                    raise vector
-                # A row would keep its whole batch in memory.
-                computed[text] = vector.copy()
+        for alike in by_length.values():
+            for begin in range(0, len(alike), _TEXTS_PER_BATCH):
+                batch = alike[begin : begin + _TEXTS_PER_BATCH]
+                for (text, _), vector in zip(batch, self._encoder.embed([ids for _, ids in batch]), strict=True):
+                    if isinstance(vector, Exception):
+                        raise vector
+                    # A row would keep its whole batch in memory.
+                    computed[text] = vector.copy()
         return computed
 
 
