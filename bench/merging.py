@@ -137,12 +137,16 @@ async def _stream(
 
 async def _wait_until_quiet(watch: Watch, stream: _Stream) -> None:
     """Returns when no merge has run for some seconds, nor will one; or when that takes too long on busy cores."""
+
+    def is_settled() -> bool:
+        # Some short merges of the stream are over before anybody looks.
+        since = watch.quiet_since
+        return since is not None and time.perf_counter() - max(since, stream.ended) >= _SETTLED_SECONDS
+
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_MERGE_DEADLINE_SECONDS):
-            # As an operator would see it, by looking. Some short merges of the stream are over before anybody looks.
-            while (since := watch.quiet_since) is None or (
-                time.perf_counter() - max(since, stream.ended) < _SETTLED_SECONDS
-            ):
+            # As an operator would see it, by looking.
+            while not is_settled():  # noqa: ASYNC110
                 await asyncio.sleep(0.25)
 
 
