@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from sightwire_trainer.evaluation.directions import Direction
 
 from sightwire.cli.options import ApiKey, Url
 from sightwire.cli.output import notices, print_table
 from sightwire.client.connection import DEFAULT_URL
 from sightwire.errors import InvalidInputError
+from sightwire_trainer.evaluation.directions import Direction
 
 if TYPE_CHECKING:
     from sightwire_trainer.evaluation.evaluation import Evaluation
@@ -52,12 +52,11 @@ def evaluate(
 
     sightwire eval .models/sightwire-default-1 test.tar --markdown report.md --sheet report.png
     """
+    from sightwire.client import Sightwire
     from sightwire_trainer.evaluation.collection_index import collection_index
     from sightwire_trainer.evaluation.evaluation import BootstrapOptions, run_evaluation
     from sightwire_trainer.evaluation.opening import open_encoders
     from sightwire_trainer.evaluation.report import measure_headings, measure_rows
-
-    from sightwire.client import Sightwire
 
     tasks = _tasks(data, direction or [], candidates, origin)
     if against is not None and not resamples:
@@ -104,6 +103,7 @@ def _write(
     evaluation: "Evaluation", *, sheet: Path | None, sheet_rows: int, json: Path | None, markdown: Path | None
 ) -> None:
     import orjson
+
     from sightwire_trainer.evaluation.evaluation_sheet import evaluation_sheet
     from sightwire_trainer.evaluation.report import json_document, markdown_report
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from sightwire_trainer.evaluation.comparison import Comparison
@@ -69,9 +70,9 @@ def contact_sheet(models: Sequence[ModelColumn], queries: Sequence[int]) -> Imag
     answers = [_answers(model, queries) for model in models]
     for row, query in enumerate(queries):
         top = _HEADING + row * (_CELL + _GAP)
-        _draw_query(sheet, task, query, (_GAP, top), _rank_lines(models, query))
-        for place, _ in enumerate(models):
-            for rank, candidate in enumerate(answers[place][row]):
+        _draw_query(sheet, task, query, (_GAP, top), _ranks_text(models, query))
+        for place, of_model in enumerate(answers):
+            for rank, candidate in enumerate(of_model[row]):
                 left = _LABEL_WIDTH + place * column_width + _GAP + rank * (_CELL + _GAP)
                 is_right = int(candidate) in task.relevant[query]
                 frame = (left, top, left + _CELL - 1, top + _CELL - 1)
@@ -80,28 +81,26 @@ def contact_sheet(models: Sequence[ModelColumn], queries: Sequence[int]) -> Imag
     return sheet
 
 
-def _answers(model: ModelColumn, queries: Sequence[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+def _answers(model: ModelColumn, queries: Sequence[int]) -> NDArray[np.int64]:
     task = model.result.task
     rows = np.asarray(queries, np.int64)
     itself = None if task.itself is None else task.itself[rows]
     return nearest(model.vectors.of(task.queries)[rows], model.vectors.of(task.candidates), ANSWERS, itself=itself)
 
 
-def _rank_lines(models: Sequence[ModelColumn], query: int) -> list[str]:
+def _ranks_text(models: Sequence[ModelColumn], query: int) -> str:
     ranks = [model.result.report.by_query.first_ranks[query] for model in models]
-    return [f"rank {' / '.join(f'{rank:g}' for rank in ranks)}"]
+    return f"rank {' / '.join(f'{rank:g}' for rank in ranks)}"
 
 
-def _draw_query(
-    sheet: Image.Image, task: RetrievalTask, query: int, corner: tuple[int, int], notes: Sequence[str]
-) -> None:
+def _draw_query(sheet: Image.Image, task: RetrievalTask, query: int, corner: tuple[int, int], ranks: str) -> None:
     left, top = corner
     characters = _LINE_CHARACTERS
     if isinstance(task.queries, Documents):
         _draw_entry(sheet, task.queries, query, corner)
         left += _CELL
         characters = _CELL_CHARACTERS - 2
-    lines = [*textwrap.wrap(task.queries.labels[query], characters)[:5], *notes]
+    lines = [*textwrap.wrap(task.queries.labels[query], characters)[:5], ranks]
     ImageDraw.Draw(sheet).multiline_text((left, top), "\n".join(lines), _INK, ImageFont.load_default(size=12))
 
 
