@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sightwire_trainer.configuration import ConvNetTrunk, FrozenMiniLm, ModelConfiguration
 from sightwire_trainer.data.samples import Sample
-from sightwire_trainer.evaluation.baselines import PixelEncoder
+from sightwire_trainer.evaluation.baselines import PixelEncoder, random_trunk
 from sightwire_trainer.evaluation.directions import Direction
 from sightwire_trainer.evaluation.encoding import TaskVectors
 from sightwire_trainer.evaluation.measures import MEASURES
@@ -147,3 +148,20 @@ def test_a_model_is_given_what_its_bundle_would_be_given():
     vectors = encoders.encode_images([np.full((9, 5, 3), (255, 102, 0), np.uint8)] * 70)
     assert vectors.shape == (70, 3)
     np.testing.assert_allclose(vectors[69], [1, 0.4, 0], atol=1e-6)
+
+
+def test_a_random_trunk_tells_drawings_apart_but_guesses_at_texts(bundle_folder):
+    count = 20
+    samples = ListedSamples([Sample(f"s{n}", f"drawing {n}", image=drawing(n), concept=str(n)) for n in range(count)])
+    again = ListedSamples([Sample(f"a{n}", f"drawing {n}", image=drawing(n), concept=str(n)) for n in range(count)])
+    configuration = ModelConfiguration(image=ConvNetTrunk(depths=(1, 1, 1, 1), widths=(8, 8, 16, 16)), size=32)
+    vectors = TaskVectors(random_trunk(configuration, seed=1))
+    tasks = [image_to_image_task(samples, again), text_to_image_task(samples)]
+    images, texts = measure_tasks(vectors, tasks, resamples=0)
+    assert images.report.measures["recall_at_1"] == 1
+    assert texts.report.measures["recall_at_1"] < 0.4
+
+
+def test_a_text_text_model_has_no_trunk_to_leave_untrained():
+    with pytest.raises(InvalidInputError, match="expected a model with an image trunk"):
+        random_trunk(ModelConfiguration(image=None, documents=FrozenMiniLm()))

@@ -8,7 +8,7 @@ from PIL import Image
 
 from sightwire.bundles.preprocessing import Pixels, encoder_pixels
 from sightwire.errors import InvalidInputError
-from sightwire_trainer.configuration import ModelConfiguration
+from sightwire_trainer.configuration import DetectorTrunk, ImageTrunk, ModelConfiguration, OpenClipTower
 from sightwire_trainer.evaluation.encoding import Encoders
 from sightwire_trainer.evaluation.ranks import Matrix
 
@@ -34,19 +34,27 @@ class PixelEncoder:
 
 
 def random_trunk(configuration: ModelConfiguration, *, seed: int = 0) -> Encoders:
-    """A model of that architecture whose image trunk has random weights; texts are encoded as always.
+    """A model of that architecture whose trunk and head for pictures have random weights; texts are encoded as always.
 
-    Not at the level of chance from picture to picture: a random ConvNet still tells colours and shapes apart.
+    From text to image it guesses; from image to image it does not, as random filters tell colours and shapes apart too.
+
+    Raises:
+        InvalidInputError: it is a text-text model.
+        BundleError: the bundle that the text tower is read from is not there.
     """
+    # Imported here: whoever compares bundles or pixels need not load torch's models.
     from sightwire_trainer.evaluation.model_encoders import ModelEncoders
     from sightwire_trainer.models.building import build_model
 
     if configuration.image is None:
-        raise InvalidInputError("expected a model with an image trunk; text-text models have none to leave untrained")
-    trunk = configuration.image.model_copy(
-        update={"pretrained": False if configuration.image.kind == "detector" else None}
-        if configuration.image.kind in ("detector", "open_clip")
-        else {}
-    )
-    untrained = configuration.model_copy(update={"image": trunk})
+        raise InvalidInputError("expected a model with an image trunk; a text-text model has none to leave untrained")
+    untrained = configuration.model_copy(update={"image": _untrained(configuration.image), "init_from": None})
     return ModelEncoders(build_model(untrained, seed=seed).eval(), size=configuration.size)
+
+
+def _untrained(trunk: ImageTrunk) -> ImageTrunk:
+    if isinstance(trunk, DetectorTrunk):
+        return trunk.model_copy(update={"pretrained": False})
+    if isinstance(trunk, OpenClipTower):
+        return trunk.model_copy(update={"pretrained": None})
+    return trunk
