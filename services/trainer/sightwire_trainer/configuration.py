@@ -62,6 +62,13 @@ class DataConfiguration(_Part):
     )
     skip_corrupt: bool = Field(default=False, description="Leave unreadable samples out, counted, instead of stopping")
     workers: int = Field(default=2, ge=0, description="Threads that decode pictures")
+    loaded_size: int | None = Field(
+        default=None,
+        ge=32,
+        le=1024,
+        description="Pixels of each side before augmentation, more than the model's to keep enlarged drawings sharp; "
+        "none: the model's",
+    )
     cache_bytes: int = Field(default=2 * 1024**3, ge=0, description="Decoded pictures kept in memory at most")
 
 

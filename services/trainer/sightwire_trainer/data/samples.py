@@ -21,7 +21,7 @@ class Sample:
     text: str | None = None
     keywords: tuple[str, ...] = ()
     description: str = ""
-    #: Samples of one concept are positives of each other; empty: of a concept of its own.
+    #: Samples of one concept are positives of each other; empty: with those of its name.
     concept: str = ""
     #: Where it comes from and under which licence, for the dataset card.
     origin: str = ""
