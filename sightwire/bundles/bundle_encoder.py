@@ -13,7 +13,7 @@ from sightwire.bundles.encoders import ImageEncoder, TextEncoder, Vector
 from sightwire.bundles.inference import GraphLoader, OnnxRuntimeLoader
 from sightwire.bundles.loading import Bundle, BundleError, load_bundle
 from sightwire.bundles.pictures import PictureLimits, decode_picture
-from sightwire.bundles.preprocessing import Pixels, encoder_pixels
+from sightwire.bundles.preprocessing import Pixels, fitted_pixels
 from sightwire.bundles.tokenization import TextTokenizer
 
 Matrix = NDArray[np.float32]
@@ -85,7 +85,7 @@ class BundleEncoder:
             raise BundleError(f"{self.name} has no image encoder")
         encoder = self._images
         return self._in_batches(
-            images, lambda batch: encoder.embed([encoder_pixels(opened(image), encoder.spec.size) for image in batch])
+            images, lambda batch: encoder.embed([fitted_pixels(opened(image), encoder.spec) for image in batch])
         )
 
     def _decode(self, data: bytes) -> Image.Image:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sightwire.bundles.inference import Array, Graph
+from sightwire.bundles.inference import Array, Graph, limited
 from sightwire.bundles.preprocessing import Pixels, encoder_batch
 from sightwire.bundles.spec import ImageEncoderSpec, TextEncoderSpec
 from sightwire.bundles.tokenization import TokenIds, pad_batch
@@ -19,13 +19,13 @@ class TextEncoder:
     """Token ids to vectors."""
 
     def __init__(self, graph: Graph, spec: TextEncoderSpec, *, normalise: bool) -> None:
-        self._graph = graph
+        self._graph = limited(graph, spec.max_batch)
         self._spec = spec
         self._normalise = normalise
 
     def embed(self, token_ids: Sequence[TokenIds]) -> list[Vector | Exception]:
         """One vector, or its error, for each text's ids, int64 [length]."""
-        ids, mask = pad_batch(token_ids)
+        ids, mask = pad_batch(token_ids, self._spec.pad_id, self._spec.padded_length)
         inputs: dict[str, Array] = {self._spec.ids_input: ids}
         if self._spec.mask_input is not None:
             inputs[self._spec.mask_input] = mask
@@ -38,7 +38,7 @@ class ImageEncoder:
 
     def __init__(self, graph: Graph, spec: ImageEncoderSpec, *, normalise: bool) -> None:
         self.spec = spec
-        self._graph = graph
+        self._graph = limited(graph, spec.max_batch)
         self._normalise = normalise
 
     def embed(self, pictures: Sequence[Pixels]) -> list[Vector | Exception]:

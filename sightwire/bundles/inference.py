@@ -32,6 +32,30 @@ class GraphLoader(Protocol):
         ...
 
 
+class LimitedGraph:
+    """A `Graph` whose calls have at most `max_batch` rows: longer ones are cut, and their outputs joined."""
+
+    def __init__(self, graph: Graph, max_batch: int) -> None:
+        self._graph = graph
+        self._max_batch = max_batch
+
+    def run(self, inputs: Mapping[str, Array]) -> Sequence[Array]:
+        """The outputs, in the order in which they were asked for when loading."""
+        rows = len(next(iter(inputs.values())))
+        if rows <= self._max_batch:
+            return self._graph.run(inputs)
+        parts = [
+            self._graph.run({name: array[start : start + self._max_batch] for name, array in inputs.items()})
+            for start in range(0, rows, self._max_batch)
+        ]
+        return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
+
+
+def limited(graph: Graph, max_batch: int | None) -> Graph:
+    """The graph for any number of rows, though it takes only `max_batch` (none: any) in one call."""
+    return graph if max_batch is None else LimitedGraph(graph, max_batch)
+
+
 class OnnxRuntimeLoader:
     """Opens ONNX files with ONNX Runtime on the CPU."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from sightwire.bundles.spec import DetectorSpec, ImageEncoderSpec
 Pixels = NDArray[np.uint8]
 #: x1, y1, x2, y2.
 Box = tuple[float, float, float, float]
+
+_RESAMPLING: Final = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +51,35 @@ def letterbox(picture: Image.Image, spec: DetectorSpec) -> LetterboxedPicture:
     return LetterboxedPicture(padded, width, height)
 
 
-def encoder_pixels(picture: Image.Image, size: int, box: Box | None = None) -> Pixels:
+def encoder_pixels(
+    picture: Image.Image,
+    size: int,
+    box: Box | None = None,
+    resampling: Image.Resampling = Image.Resampling.BILINEAR,
+) -> Pixels:
     """The picture, or the part of it in `box`, resized to uint8 [size, size, 3] without keeping its proportions."""
     # The box is handed to the resize, so that a crop is never copied out first.
-    resized = picture.resize((size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
+    resized = picture.resize((size, size), resampling, box=box, reducing_gap=3.0)
     return np.asarray(resized)
+
+
+def fitted_pixels(picture: Image.Image, spec: ImageEncoderSpec, box: Box | None = None) -> Pixels:
+    """The picture, or the part of it in `box`, as the encoder wants it: uint8 [size, size, 3]."""
+    resampling = _RESAMPLING[spec.interpolation]
+    if spec.resize == "stretch":
+        return encoder_pixels(picture, spec.size, box, resampling)
+    left, top, right, bottom = box or (0.0, 0.0, float(picture.width), float(picture.height))
+    width, height = right - left, bottom - top
+    if spec.resize == "crop":
+        side = min(width, height)
+        left, top = left + (width - side) / 2, top + (height - side) / 2
+        return encoder_pixels(picture, spec.size, (left, top, left + side, top + side), resampling)
+    scale = spec.size / max(width, height)
+    content_size = max(1, round(width * scale)), max(1, round(height * scale))
+    content = picture.resize(content_size, resampling, (left, top, right, bottom), reducing_gap=3.0)
+    padded = Image.new("RGB", (spec.size, spec.size), spec.padding)
+    padded.paste(content, ((spec.size - content.width) // 2, (spec.size - content.height) // 2))
+    return np.asarray(padded)
 
 
 def encoder_batch(pictures: Sequence[Pixels], spec: ImageEncoderSpec) -> NDArray[np.float32]:

@@ -25,28 +25,49 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+MaxBatch = Annotated[
+    int | None, Field(ge=1, description="Inputs of one call at most, for graphs of a fixed batch; none: any number")
+]
+
+
 class TextEncoderSpec(_Part):
     """Graph from token ids and mask, int64 [batch, length], to L2-normalised float32 [batch, dimension]."""
 
     file: str
     tokenizer: str = Field(description="A tokenizer.json of the tokenizers library")
     max_tokens: int = Field(ge=2, description="Longer texts are cut here, special tokens included")
+    padded_length: int | None = Field(
+        default=None, description="Tokens that every text is padded to; none: to the longest of its batch"
+    )
+    pad_id: int = Field(default=0, ge=0)
+    max_batch: MaxBatch = None
     ids_input: str = "input_ids"
     mask_input: str | None = "attention_mask"
     output: str = "text_embeddings"
+
+    @model_validator(mode="after")
+    def _texts_fit_the_padded_length(self) -> Self:
+        if self.padded_length is not None and self.padded_length < self.max_tokens:
+            raise ValueError(f"padded_length {self.padded_length} must be at least max_tokens {self.max_tokens}")
+        return self
 
 
 class ImageEncoderSpec(_Part):
     """Graph from float32 [batch, 3, size, size] to L2-normalised float32 [batch, dimension].
 
-    The picture, transparency laid on `background`, is resized to size x size without keeping its proportions; its RGB
+    The picture, transparency laid on `background`, is brought to size x size: stretched without keeping its
+    proportions, or cropped to the square in its middle, or scaled as a whole with `padding` on two sides. Its RGB
     values are brought to 0..1, then (value - mean) / deviation.
     """
 
     file: str
     size: int = Field(ge=16, le=2048)
+    resize: Literal["stretch", "crop", "pad"] = "stretch"
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    padding: Rgb = (0, 0, 0)
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     deviation: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    max_batch: MaxBatch = None
     input: str = "images"
     output: str = "image_embeddings"
 
@@ -65,6 +86,7 @@ class DetectorSpec(_Part):
     score_threshold: float = Field(gt=0, lt=1)
     iou_threshold: float = Field(gt=0, lt=1)
     max_detections: int = Field(ge=1, le=1000)
+    max_batch: MaxBatch = None
     input: str = "images"
     boxes_output: str = "boxes"
     scores_output: str = "scores"

@@ -42,10 +42,12 @@ class TextTokenizer:
         return [np.array(encoding.ids, np.int64) for encoding in encodings]
 
 
-def pad_batch(token_ids: Sequence[TokenIds], pad_id: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Ids and mask, both int64 [batch, longest]; the mask is 0 where a text is padded."""
+def pad_batch(
+    token_ids: Sequence[TokenIds], pad_id: int = 0, length: int | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Ids and mask, both int64 [batch, length or that of the longest]; the mask is 0 where a text is padded."""
     lengths = np.array([len(ids) for ids in token_ids])
-    mask = (np.arange(lengths.max()) < lengths[:, np.newaxis]).astype(np.int64)
+    mask = (np.arange(length or lengths.max()) < lengths[:, np.newaxis]).astype(np.int64)
     padded = np.full(mask.shape, pad_id, np.int64)
     padded[mask.astype(bool)] = np.concatenate(token_ids)
     return padded, mask

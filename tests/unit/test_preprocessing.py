@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
-from sightwire.bundles.preprocessing import encoder_batch, encoder_pixels, letterbox
+from sightwire.bundles.preprocessing import encoder_batch, encoder_pixels, fitted_pixels, letterbox
 from sightwire.bundles.spec import DetectorSpec, ImageEncoderSpec
 
 DETECTOR = DetectorSpec(
@@ -46,6 +46,29 @@ def test_encoder_pixels_of_a_box():
     crop = encoder_pixels(picture, ENCODER.size, (50, 20, 150, 80))
     assert crop.shape == (128, 128, 3)
     assert (crop[2:-2, 2:-2] == (255, 0, 0)).all(), "only the outermost pixels blend with what lies beside the box"
+
+
+@pytest.mark.parametrize(
+    ("resize", "box", "colours"),
+    [
+        pytest.param("stretch", None, ["red", "blue", "lime"], id="the whole picture, out of proportion"),
+        pytest.param("crop", None, ["blue", "blue", "blue"], id="the square in the middle"),
+        pytest.param("pad", None, ["black", "blue", "black"], id="the whole picture between bars"),
+        pytest.param("crop", (0, 0, 100, 60), ["red", "red", "red"], id="the middle of a box"),
+        pytest.param("pad", (60, 0, 160, 100), ["red", "blue", "blue"], id="a box without bars"),
+    ],
+)
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_pictures_are_fitted_as_the_bundle_says(resize, box, colours, interpolation):
+    picture = Image.new("RGB", (300, 100), "blue")
+    picture.paste("red", (0, 0, 100, 100))
+    picture.paste("lime", (200, 0, 300, 100))
+    spec = ImageEncoderSpec(file="f.onnx", size=60, resize=resize, interpolation=interpolation)
+    pixels = fitted_pixels(picture, spec, box)
+    assert pixels.shape == (60, 60, 3)
+    # Upright strips show from left to right what is in the picture, but bars lie above and below.
+    points = [(5, 30), (30, 30), (55, 30)] if resize != "pad" or box else [(30, 5), (30, 30), (30, 55)]
+    assert [tuple(pixels[y, x]) for x, y in points] == [ImageColor.getrgb(colour) for colour in colours]
 
 
 def test_encoder_batch_is_planar_and_in_0_to_1():

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sightwire.bundles import BundleSpec
 from sightwire.bundles.encoders import Vector
 from sightwire.bundles.pictures import Picture, PictureLimits, decode_picture
-from sightwire.bundles.preprocessing import Pixels, encoder_pixels, letterbox
+from sightwire.bundles.preprocessing import Pixels, fitted_pixels, letterbox
 from sightwire_embedder.batching import Batcher, ComputeTurns, Priority
 from sightwire_embedder.detection import DetectedObject
 from sightwire_embedder.detector import DetectorInput
@@ -101,7 +101,7 @@ class PictureAnalyser:
         detector = self._spec.detector
         return _PreparedPicture(
             picture,
-            encoder_pixels(picture.pixels, encoder.size) if wants_vector and encoder is not None else None,
+            fitted_pixels(picture.pixels, encoder) if wants_vector and encoder is not None else None,
             DetectorInput(letterbox(picture.pixels, detector), (picture.width, picture.height))
             if wants_objects and detector is not None
             else None,
@@ -117,7 +117,7 @@ class PictureAnalyser:
         for found in objects:
             left, right = _span(found.x1 * scale_x, found.x2 * scale_x, picture.pixels.width)
             top, bottom = _span(found.y1 * scale_y, found.y2 * scale_y, picture.pixels.height)
-            crops.append(encoder_pixels(picture.pixels, encoder.size, (left, top, right, bottom)))
+            crops.append(fitted_pixels(picture.pixels, encoder, (left, top, right, bottom)))
         return crops
 
     async def _embed(self, pixels: list[Pixels], priority: Priority) -> tuple[list[Vector], float]:

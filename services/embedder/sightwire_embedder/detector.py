@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sightwire.bundles.inference import Graph
+from sightwire.bundles.inference import Graph, limited
 from sightwire.bundles.preprocessing import LetterboxedPicture
 from sightwire.bundles.spec import DetectorSpec
 from sightwire_embedder.detection import DetectedObject, find_objects
@@ -24,7 +24,7 @@ class Detector:
 
     def __init__(self, graph: Graph, spec: DetectorSpec) -> None:
         self.spec = spec
-        self._graph = graph
+        self._graph = limited(graph, spec.max_batch)
 
     def detect(self, pictures: Sequence[DetectorInput]) -> list[list[DetectedObject] | Exception]:
         """The objects of each picture; all pictures have the same shape."""

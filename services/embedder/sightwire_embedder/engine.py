@@ -71,7 +71,7 @@ class EmbeddingEngine:
         self._turns = await self._resources.enter_async_context(ComputeTurns(self._options.worker_count))
         self._tokenizer = models.tokenizer
         if models.text is not None:
-            self._texts = self._batcher(TEXT_MODEL, models.text.embed, models, _shape_of_tokens)
+            self._texts = self._batcher(TEXT_MODEL, models.text.embed, models, _shape_of_tokens(bundle.spec))
         self._pictures = self._picture_analyser(bundle.spec, models)
         self._spec = bundle.spec
         return self
@@ -154,8 +154,13 @@ class EmbeddingEngine:
         return batcher
 
 
-def _shape_of_tokens(token_ids: TokenIds) -> RequestShape:
-    return RequestShape(length=len(token_ids))
+def _shape_of_tokens(spec: BundleSpec) -> Callable[[TokenIds], RequestShape]:
+    padded_length = spec.text_encoder.padded_length if spec.text_encoder else None
+    if padded_length is None:
+        return lambda token_ids: RequestShape(length=len(token_ids))
+    # Where each text is padded to one length, each costs the same.
+    padded = RequestShape(length=padded_length)
+    return lambda _: padded
 
 
 def _shape_of_pixels(_: Pixels) -> RequestShape:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from sightwire.bundles import Bundle
+from sightwire.bundles import Bundle, BundleSpec
 from sightwire.bundles.encoders import ImageEncoder, TextEncoder
 from sightwire.bundles.inference import ENGINE, GraphLoader, OnnxRuntimeLoader
 from sightwire.bundles.pictures import PictureLimits
 from sightwire.bundles.preprocessing import LetterboxedPicture
-from sightwire.bundles.tokenization import TextTokenizer
+from sightwire.bundles.tokenization import TextTokenizer, TokenIds
 from sightwire_embedder.batching import BatchPolicy, policy_from_latencies
 from sightwire_embedder.batching.calibration import CalibrationCache, Latencies, measure_latencies
 from sightwire_embedder.detector import Detector, DetectorInput
@@ -80,14 +80,15 @@ def load_models(
     if spec.detector is not None:
         graph = loader.load(bundle.path(spec.detector.file), [spec.detector.boxes_output, spec.detector.scores_output])
         detector = Detector(graph, spec.detector)
-    calls = _batch_calls(text, image, detector)
+    measured_text = _measured_text(spec, tokenizer)
+    calls = _batch_calls(text, image, detector, measured_text)
     for call in calls.values():
         call(1)
     latencies = _measured(bundle, data_folder, options, calls)
     policies = {
         model: policy_from_latencies(
             latencies[model],
-            unit_cost=_MEASURED_TEXT_LENGTH if model == TEXT_MODEL else 1,
+            unit_cost=_measured_text_cost(spec, measured_text) if model == TEXT_MODEL else 1,
             max_call_seconds=options.max_call_seconds,
         )
         for model in calls
@@ -96,14 +97,27 @@ def load_models(
     return LoadedModels(tokenizer, text, image, detector, policies)
 
 
+def _measured_text(spec: BundleSpec, tokenizer: TextTokenizer | None) -> TokenIds:
+    """Ids of a text as long as a caption; of a small model, that it has and can take."""
+    if spec.text_encoder is None or tokenizer is None:
+        return np.empty(0, np.int64)
+    length = min(_MEASURED_TEXT_LENGTH, spec.text_encoder.max_tokens)
+    return np.arange(1000, 1000 + length, dtype=np.int64) % tokenizer.vocabulary_size
+
+
+def _measured_text_cost(spec: BundleSpec, measured: TokenIds) -> int:
+    """Tokens that the measured text costs in a batch."""
+    padded_length = spec.text_encoder.padded_length if spec.text_encoder else None
+    return padded_length or len(measured)
+
+
 def _batch_calls(
-    text: TextEncoder | None, image: ImageEncoder | None, detector: Detector | None
+    text: TextEncoder | None, image: ImageEncoder | None, detector: Detector | None, measured_text: TokenIds
 ) -> dict[str, Callable[[int], object]]:
     """For each model, how to run it on a batch of a given size."""
     calls: dict[str, Callable[[int], object]] = {}
     if text is not None:
-        ids = np.arange(1000, 1000 + _MEASURED_TEXT_LENGTH, dtype=np.int64)
-        calls[TEXT_MODEL] = lambda size, embed=text.embed: embed([ids] * size)  # type: ignore[misc]
+        calls[TEXT_MODEL] = lambda size, embed=text.embed: embed([measured_text] * size)  # type: ignore[misc]
     if image is not None:
         picture = np.full((image.spec.size, image.spec.size, 3), 127, np.uint8)
         calls[IMAGE_MODEL] = lambda size, embed=image.embed: embed([picture] * size)  # type: ignore[misc]

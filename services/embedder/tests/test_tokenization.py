@@ -48,6 +48,12 @@ def test_padding():
     assert ids.dtype == mask.dtype == np.int64
 
 
+def test_padding_to_a_fixed_length():
+    ids, mask = pad_batch([np.array([1, 2]), np.array([4])], 9, 3)
+    assert ids.tolist() == [[1, 2, 9], [4, 9, 9]]
+    assert mask.tolist() == [[1, 1, 0], [1, 0, 0]]
+
+
 def test_a_file_that_is_no_tokenizer(tmp_path):
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(BundleError, match=r"tokenizer\.json is not a tokenizer"):
