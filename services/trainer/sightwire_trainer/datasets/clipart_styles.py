@@ -4,6 +4,7 @@ Left out are the concepts that are kept for evaluation, by their code and by the
 nearly one of an evaluation set.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
@@ -16,8 +17,8 @@ from sightwire_trainer.datasets.icon_drawings import drawings_of_named_icons
 from sightwire_trainer.datasets.openclipart import drawings_of_clip_art
 from sightwire_trainer.datasets.splits import TEST_OPENCLIPART, TRAIN, read_splits
 
-#: Of the Open Clip Art Library: icons of desktops and programs, and series of shapes, whose names say little.
-_FOLDERS_LEFT_OUT: Final = ("computer/icons/", "shapes/", "special/", "recreation/games/cards/", "unsorted/patterns/")
+#: Of the Open Clip Art Library: what has names that say little, such as icons of programs and series of shapes.
+_FOLDERS_LEFT_OUT: Final = ("computer/icons/", "shapes/", "special/", "recreation/games/cards/", "unsorted/")
 
 DrawingsOfStyle = Callable[[ClipArtPackages], Iterator[Drawing]]
 
@@ -40,26 +41,26 @@ def _flags(name: str, source: str, suffix: str, packages: ClipArtPackages) -> It
 
 
 def _more_clip_art(packages: ClipArtPackages) -> Iterator[Drawing]:
-    """What the fixed sets leave out, less what is named as a held-out picture of its folder or an unseen concept."""
+    """What the fixed sets leave out, less all that is named as a held-out picture is, or as an unseen concept."""
     splits = read_splits()
     listed = {entry.identity for name in (TRAIN, TEST_OPENCLIPART) for entry in splits[name]}
     clip_art = packages.clip_art
-    held_out = {_series(entry.identity, clip_art[entry.identity].name) for entry in splits[TEST_OPENCLIPART]}
+    held_out = {_series(entry.name or clip_art[entry.identity].name) for entry in splits[TEST_OPENCLIPART]}
     wanted = [
         path
         for path, art in sorted(clip_art.items())
         if path not in listed
         and not path.startswith(_FOLDERS_LEFT_OUT)
         and sum(letter.isalpha() for letter in art.name) >= 3
-        and _series(path, art.name) not in held_out
+        and _series(art.name) not in held_out
         and not any(packages.unseen_names.include(name) for name in (art.name, *art.keywords))
     ]
     drawings = drawings_of_clip_art(clip_art, packages.clip_art_pictures.items(), wanted)
     return (drawings[path] for path in wanted if path in drawings)
 
 
-def _series(path: str, name: str) -> tuple[str, str]:
-    return path.rpartition("/")[0], name.rstrip("0123456789 ")
+def _series(name: str) -> str:
+    return re.sub(r"[\d\W]+", " ", name).strip()
 
 
 #: The drawings of each style, by the name of its source.

@@ -49,7 +49,7 @@ def read_concepts(data: bytes, shortcodes: Iterable[bytes] = ()) -> dict[str, Co
             name=entry["label"],
             keywords=tuple(entry.get("tags", ())),
             group=entry.get("group"),
-            aliases=(*_character_name(code), *aliases.get(code, ())),
+            aliases=tuple(dict.fromkeys((*_character_name(code), *aliases.get(code, ())))),
         )
         for entry in entries
         for code in (concept_code(entry["hexcode"]),)

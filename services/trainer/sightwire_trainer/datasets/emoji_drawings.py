@@ -42,7 +42,7 @@ def drawings_of_fluent(
     """As `drawings_of_icon_set`, of SVG files of a style of Fluent: `NAME.svg`, or `NAME-default.svg` of several."""
     pictures = {}
     for code, concept in concepts.items():
-        stem = re.sub(r"[^a-z0-9]+", "-", concept.name.lower()).strip("-")
+        stem = re.sub(r"[^a-z0-9]+", "-", re.sub("['’]", "", concept.name.lower())).strip("-")
         content = files.get(f"{stem}.svg") or files.get(f"{stem}-default.svg")
         if content is not None:
             pictures[code] = content.decode()

@@ -56,16 +56,14 @@ class UnseenNames:
         unseen = [concept for concept in concepts if is_unseen(concept.code)]
         names = {name_words(name) for concept in unseen for name in (concept.name, *concept.aliases)}
         self._names = {words for words in names if not _says_little(words)}
-        self._first_words = {word for words in self._names for word in words}
         self._joined = {"".join(words) for words in self._names}
 
     def include(self, name: str) -> bool:
-        """Whether all words of an unseen concept's name are in this name, in any order, or written as one word."""
+        """Whether all words of an unseen concept's name are in this name, in any order, or written as one."""
         words = name_words(name)
-        if "".join(words) in self._joined or any(word in self._joined for word in words):
+        runs = ("".join(words[first:end]) for first in range(len(words)) for end in range(first + 1, len(words) + 1))
+        if not self._joined.isdisjoint(runs):
             return True
-        if not self._first_words.intersection(words):
-            return False
         present = set(words)
         return any(present.issuperset(unseen) for unseen in self._names)
 

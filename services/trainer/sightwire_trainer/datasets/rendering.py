@@ -1,6 +1,7 @@
 """Drawings as training pictures: 192 pixels square, on white, as WebP."""
 
 import io
+import warnings
 from importlib.util import find_spec
 
 import numpy as np
@@ -48,7 +49,10 @@ def opened_picture(content: bytes, *, trim: bool = False) -> Image.Image:
         TooLargeError: it has more than 90 million pixels.
     """
     try:
-        picture = Image.open(io.BytesIO(content))
+        with warnings.catch_warnings():
+            # Pillow warns of fewer pixels than are refused here.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(content))
         if picture.width * picture.height > _LARGEST_PIXELS:
             raise TooLargeError(f"expected at most {_LARGEST_PIXELS:,} pixels, got {picture.width} x {picture.height}")
         return laid_on_white(picture, trim=trim)
