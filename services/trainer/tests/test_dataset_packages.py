@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Literal
 
 import pytest
 from sightwire_trainer.datasets.archives import read_files
@@ -21,7 +22,7 @@ from sightwire.errors import CorruptDataError, UnavailableError
 needs_npm = pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 
 
-def tarball(files: dict[str, bytes], *, mode: str = "w:gz") -> bytes:
+def tarball(files: dict[str, bytes], *, mode: Literal["w:gz", "w:xz"] = "w:gz") -> bytes:
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode=mode) as tar:
         for name, content in files.items():
