@@ -1,10 +1,10 @@
-"""Asks indexers by request and reply; `sightwire.contracts.control` says what can be asked."""
+"""Asks services by request and reply; `sightwire.contracts.control` says what indexers can be asked."""
 
 from typing import Any, Final
 
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from sightwire.bus.connection import Bus
 from sightwire.contracts import subjects
@@ -39,7 +39,7 @@ class ControlClient:
             SightwireError: whatever the indexer answered, as the error that it was there.
         """
         try:
-            return await self._ask(subjects.control_index(collection), request, timeout)
+            return await ask(self._bus, subjects.control_index(collection), request, timeout=timeout)
         except NoRespondersError:
             raise UnavailableError(
                 f"no indexer owns collection {collection!r} now; one takes it over within seconds if any runs, and the "
@@ -54,22 +54,37 @@ class ControlClient:
     ) -> Any:
         """The answer of any one indexer; raises as `ask_owner` does."""
         try:
-            return await self._ask(subjects.CONTROL_INDEXERS, request, timeout)
+            return await ask(self._bus, subjects.CONTROL_INDEXERS, request, timeout=timeout)
         except NoRespondersError:
             raise UnavailableError("no indexer is running; start one and try again") from None
 
-    async def _ask(self, subject: str, request: IndexRequest | IndexersRequest, seconds: float) -> Any:
-        try:
-            message = await self._bus.client.request(subject, request.model_dump_json().encode(), timeout=seconds)
-        except NoRespondersError:
-            raise
-        except TimeoutError:
-            raise DeadlineError(
-                f"no answer to {request.ask!r} on {subject!r} within {seconds:g} s; it may have been carried out"
-            ) from None
-        except NatsError as error:
-            raise UnavailableError(f"cannot ask on {subject!r}: {error!r}; try again") from error
-        return _answer(message.data, subject)
+
+async def ask(
+    bus: Bus,
+    subject: str,
+    request: BaseModel,
+    *,
+    timeout: float = ANSWER_SECONDS,  # noqa: ASYNC109  what NATS calls it
+) -> Any:
+    """The answer of whoever answers on `subject`, as a JSON value.
+
+    Raises:
+        NoRespondersError: nobody does now.
+        UnavailableError: the bus is away.
+        DeadlineError: no answer came in time; the request may have been carried out.
+        SightwireError: whatever was answered, as the error that it was there.
+    """
+    try:
+        message = await bus.client.request(subject, request.model_dump_json().encode(), timeout=timeout)
+    except NoRespondersError:
+        raise
+    except TimeoutError:
+        raise DeadlineError(
+            f"no answer to {type(request).__name__} on {subject!r} within {timeout:g} s; it may have been carried out"
+        ) from None
+    except NatsError as error:
+        raise UnavailableError(f"cannot ask on {subject!r}: {error!r}; try again") from error
+    return _answer(message.data, subject)
 
 
 def _answer(data: bytes, subject: str) -> Any:

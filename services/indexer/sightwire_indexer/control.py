@@ -5,6 +5,7 @@ from typing import Any, Final, assert_never
 from pydantic import TypeAdapter
 
 from sightwire.bus.connection import Bus
+from sightwire.bus.responding import Responder
 from sightwire.contracts import subjects
 from sightwire.contracts.control import (
     ActOnSchedule,
@@ -27,7 +28,6 @@ from sightwire_indexer.backups.desk import BackupDesk
 from sightwire_indexer.diagnosis import Diagnoser
 from sightwire_indexer.generation_desk import GenerationDesk
 from sightwire_indexer.operations.desk import OperationDesk
-from sightwire_indexer.responding import Responder
 from sightwire_indexer.schedules.desk import ScheduleDesk
 
 #: One indexer of all answers what any can.

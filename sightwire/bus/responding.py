@@ -1,4 +1,4 @@
-"""Answers requests on a bus subject with JSON; see `sightwire.contracts.control`."""
+"""Answers requests on a bus subject with JSON: the other end of `sightwire.bus.control`."""
 
 import asyncio
 import logging
@@ -80,7 +80,8 @@ class Responder(Generic[Request]):
         except Exception:
             logger.exception("a request failed", extra={"subject": self._subject})
             return ControlReply(
-                error_code=SightwireError.code, error="internal error; the indexer's log has the details"
+                error_code=SightwireError.code,
+                error="internal error; the log of the service that answered has the details",
             )
 
     def _parse(self, data: bytes) -> Request:
