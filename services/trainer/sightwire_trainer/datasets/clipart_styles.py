@@ -28,8 +28,12 @@ def _fluent(folder: str, source: str, packages: ClipArtPackages) -> Iterator[Dra
 
 
 def _fluent_3d(packages: ClipArtPackages) -> Iterator[Drawing]:
-    files = packages.files("@lobehub/fluent-emoji-3d", "assets")
-    return drawings_of_files(files, packages.training_concepts, "fluent-3d", "MIT", trim=True)
+    # The package has pictures of other origins too, such as countries' flags: only what Microsoft drew is known as MIT.
+    drawn = {drawing.concept for drawing in _fluent("modern", "fluent", packages)}
+    concepts = {code: concept for code, concept in packages.training_concepts.items() if code in drawn}
+    return drawings_of_files(
+        packages.files("@lobehub/fluent-emoji-3d", "assets"), concepts, "fluent-3d", "MIT", trim=True
+    )
 
 
 def _icons(name: str, source: str, variant: str, packages: ClipArtPackages) -> Iterator[Drawing]:
@@ -85,5 +89,4 @@ STYLES: Final[dict[str, DrawingsOfStyle]] = {
     "fluent-color": partial(_icons, "fluent-color", "fluent-color", "-(32|48)"),
     "maki": partial(_icons, "maki", "maki", ""),
     "marketeq": partial(_icons, "marketeq", "marketeq", ""),
-    "meteocons": partial(_icons, "meteocons", "meteocons", ""),
 }

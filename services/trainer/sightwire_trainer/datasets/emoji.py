@@ -9,7 +9,6 @@ from dataclasses import dataclass
 _VARIATION_SELECTOR = "fe0f"
 #: Of emojibase: parts of other emoji, such as skin tones; they have no picture of their own.
 _COMPONENTS = 2
-FLAGS = 9
 #: Percent of the concepts that training pictures leave out.
 _UNSEEN_PERCENT = 15
 
