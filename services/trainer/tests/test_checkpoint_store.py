@@ -1,15 +1,12 @@
 """Checkpoints survive what happens to disks and processes, and say what happened."""
 
 import logging
-import resource
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from full_disks import files_of_at_most
 from sightwire_trainer.checkpoints.agreement import require_same_configuration
 from sightwire_trainer.checkpoints.manifest import configuration_digest, read_manifest
 from sightwire_trainer.checkpoints.store import CheckpointStore
@@ -125,7 +122,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_intact(tmp_path: Path) -> None
     store = CheckpointStore(tmp_path)
     _save(store, 1)
 
-    with _files_of_at_most(1024), pytest.raises(UnavailableError, match=r"step-00000001, is intact.*make room"):
+    with files_of_at_most(1024), pytest.raises(UnavailableError, match=r"step-00000001, is intact.*make room"):
         _save(store, 2)
 
     checkpoint = store.last()
@@ -163,16 +160,3 @@ def test_another_configuration_is_told_by_its_keys(tmp_path: Path, change: dict[
         return
     with pytest.raises(ConflictError, match=named):
         require_same_configuration(manifest, _CONFIGURATION | change)
-
-
-@contextmanager
-def _files_of_at_most(size: int) -> Iterator[None]:
-    """Writes beyond `size` bytes fail, as they do when the disk is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)

@@ -1,0 +1,170 @@
+"""A whole run: data, model, loop, listeners, and the folder that it leaves."""
+
+import re
+import time
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from sightwire.contracts.training import RunState, TrainingCompleted
+from sightwire.errors import SightwireError
+from sightwire_trainer.checkpoints.agreement import require_same_configuration
+from sightwire_trainer.checkpoints.store import Checkpoint, CheckpointStore
+from sightwire_trainer.configuration import TrainingConfiguration
+from sightwire_trainer.data.batches import Batches
+from sightwire_trainer.data.datasets import open_training_data
+from sightwire_trainer.evaluation.model import evaluate_model
+from sightwire_trainer.evaluation.model_encoders import ModelEncoders
+from sightwire_trainer.models.building import build_model
+from sightwire_trainer.training.chance import seed_everything
+from sightwire_trainer.training.devices import device_kind
+from sightwire_trainer.training.folder import RunFolder
+from sightwire_trainer.training.interruption import Cancelled, never
+from sightwire_trainer.training.listeners.json_lines import JsonLinesLog
+from sightwire_trainer.training.listeners.tensorboard import TensorBoardLog
+from sightwire_trainer.training.loop import TrainingLoop
+from sightwire_trainer.training.outcome import TrainingOutcome
+from sightwire_trainer.training.processes import Processes, joined_processes
+from sightwire_trainer.training.progress import Listeners, TrainingListener
+from sightwire_trainer.training.stepping import Stepper
+
+_RUN_NAME_LENGTH: Final = 63
+
+
+def train(
+    configuration: TrainingConfiguration,
+    folder: Path,
+    *,
+    listener: TrainingListener | None = None,
+    cancelled: Cancelled = never,
+    run: str | None = None,
+    fresh: bool = False,
+    cache: Path | None = None,
+) -> TrainingOutcome:
+    """Trains until the end, or goes on where a run in `folder` was interrupted; `fresh` begins anew.
+
+    Blocks the thread. `cancelled` is asked before each step: once true, the run writes a checkpoint and ends, and the
+    same call goes on from there. `run` names it in what it tells. With torchrun, all processes call this alike and the
+    first one writes.
+
+    Raises:
+        ConflictError: the folder has a run of another configuration.
+        ConfigurationError: a GPU is wanted and there is none, or the measure to select by does not exist.
+        DivergedError: a loss is not finite; checkpoints are as they were before.
+        UnavailableError: a checkpoint cannot be written, say on a full disk; those before are intact.
+        CorruptDataError: a sample or all checkpoints cannot be read.
+    """
+    with joined_processes(device_kind(configuration.device)) as processes:
+        return _Run(configuration, RunFolder(folder), processes, run or run_name(configuration)).go(
+            listener, cancelled, fresh=fresh, cache=cache
+        )
+
+
+def run_name(configuration: TrainingConfiguration) -> str:
+    """A name for a run that was given none: its bundle's name and version."""
+    plain = re.sub(r"[^a-z0-9]+", "-", f"{configuration.name}-{configuration.version}".lower())
+    return plain[:_RUN_NAME_LENGTH].strip("-")
+
+
+class _Run:
+    def __init__(
+        self, configuration: TrainingConfiguration, folder: RunFolder, processes: Processes, name: str
+    ) -> None:
+        self._configuration = configuration
+        self._folder = folder
+        self._processes = processes
+        self._name = name
+        self._started = time.monotonic()
+        kind = device_kind(configuration.device)
+        self._device = torch.device(kind, processes.local_rank) if kind == "cuda" else torch.device(kind)
+
+    def go(
+        self, listener: TrainingListener | None, cancelled: Cancelled, *, fresh: bool, cache: Path | None
+    ) -> TrainingOutcome:
+        store = CheckpointStore(
+            self._folder.checkpoints,
+            select_by=self._configuration.select_by,
+            keep=self._configuration.checkpoints.keep,
+        )
+        if fresh and self._processes.is_first:
+            store.clear()
+            self._folder.forget_log()
+        checkpoint = None if fresh else self._last_checkpoint(store)
+        if self._processes.is_first:
+            self._folder.begin(self._configuration)
+        listeners = self._listeners(listener, checkpoint.manifest.step if checkpoint else 0)
+        loop: TrainingLoop | None = None
+        try:
+            loop = self._loop(store, listeners, cancelled, cache)
+            if checkpoint is not None:
+                loop.resume(checkpoint)
+            outcome = self._outcome(loop, loop.go())
+        except SightwireError as error:
+            listeners.ended(self._completed(RunState.FAILED, loop.step if loop else 0, reason=error.detail))
+            raise
+        listeners.ended(self._completed(outcome.state, outcome.steps, measures=outcome.measures))
+        return outcome
+
+    def _last_checkpoint(self, store: CheckpointStore) -> Checkpoint | None:
+        """The same in all processes; only the first one sets damaged ones aside."""
+        found = store.last() if self._processes.is_first else None
+        self._processes.wait()
+        if not self._processes.is_first:
+            found = store.last()
+        if found is not None:
+            require_same_configuration(found.manifest, self._configuration.model_dump(mode="json"))
+        return found
+
+    def _listeners(self, listener: TrainingListener | None, steps: int) -> Listeners:
+        if not self._processes.is_first:
+            return Listeners()
+        own = [JsonLinesLog(self._folder.log), TensorBoardLog(self._folder.tensorboard, first_step=steps + 1)]
+        return Listeners([*own, *([listener] if listener else [])])
+
+    def _loop(
+        self, store: CheckpointStore, listener: TrainingListener, cancelled: Cancelled, cache: Path | None
+    ) -> TrainingLoop:
+        configuration = self._configuration
+        seed_everything(configuration.seed + self._processes.rank)
+        data = open_training_data(configuration, cache=cache)
+        if self._processes.is_first:
+            self._folder.write_card(data.card)
+        model = build_model(configuration.model, seed=configuration.seed).to(self._device)
+        encoders = ModelEncoders(model, size=configuration.model.size, device=self._device)
+        return TrainingLoop(
+            configuration,
+            run=self._name,
+            stepper=Stepper(configuration, model, self._processes, self._device),
+            batches=Batches(data.train, configuration, rank=self._processes.rank, world_size=self._processes.count),
+            evaluate=lambda: evaluate_model(encoders, data.validation),
+            store=store,
+            processes=self._processes,
+            listener=listener,
+            cancelled=cancelled,
+        )
+
+    def _outcome(self, loop: TrainingLoop, state: RunState) -> TrainingOutcome:
+        best_step, measures = loop.best
+        return TrainingOutcome(
+            state=state,
+            folder=self._folder.path,
+            steps=loop.step,
+            epochs=loop.epoch,
+            measures=measures,
+            best_step=best_step,
+            seconds=time.monotonic() - self._started,
+            stopped_early=loop.has_stopped_early,
+        )
+
+    def _completed(
+        self, state: RunState, steps: int, *, reason: str | None = None, measures: dict[str, float] | None = None
+    ) -> TrainingCompleted:
+        return TrainingCompleted(
+            run=self._name,
+            state=state,
+            reason=reason,
+            measures=measures or {},
+            steps=steps,
+            seconds=time.monotonic() - self._started,
+        )
