@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 from sightwire_trainer.training.run import train
-from tiny_runs import parsed
 
+from services.trainer.tests.tiny_runs import parsed
 from sightwire.contracts.training import RunState, TrainingCompleted, TrainingProgress
 
 #: How often the writing of a checkpoint, and the deletion of older ones, touch files.

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from full_disks import files_of_at_most
 from sightwire_trainer.checkpoints.agreement import require_same_configuration
 from sightwire_trainer.checkpoints.manifest import configuration_digest, read_manifest
 from sightwire_trainer.checkpoints.store import CheckpointStore
 
+from services.trainer.tests.full_disks import files_of_at_most
 from sightwire.errors import ConflictError, CorruptDataError, UnavailableError
 
 _CONFIGURATION = {"name": "tiny", "epochs": 2, "optimiser": {"head_rate": 0.001}, "data": {"workers": 2}}

@@ -9,7 +9,8 @@ import pytest
 import torch
 import yaml
 from sightwire_trainer.checkpoints.store import CheckpointStore
-from tiny_runs import ONE_THREAD, text_content
+
+from services.trainer.tests.tiny_runs import ONE_THREAD, text_content
 
 
 @pytest.mark.timeout(300)

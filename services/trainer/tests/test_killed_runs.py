@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from killable_runs import MOMENTS_OF_A_CHECKPOINT, train_and_be_killed
 from sightwire_trainer.checkpoints.store import CheckpointStore
-from tiny_runs import picture_content, text_content
+
+from services.trainer.tests.killable_runs import MOMENTS_OF_A_CHECKPOINT, train_and_be_killed
+from services.trainer.tests.tiny_runs import picture_content, text_content
 
 _KINDS: dict[str, dict[str, Any]] = {
     "plain": {},

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 from sightwire_trainer.commands.train import configuration_with
-from tiny_runs import ONE_THREAD, picture_content
 
+from services.trainer.tests.tiny_runs import ONE_THREAD, picture_content
 from sightwire.errors import InvalidInputError
 
 

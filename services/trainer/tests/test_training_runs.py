@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 import torch
-from full_disks import files_of_at_most
 from sightwire_trainer.checkpoints.store import CheckpointStore
 from sightwire_trainer.configuration import read_configuration
 from sightwire_trainer.training.divergence import DivergedError
 from sightwire_trainer.training.result import result_of_run
-from sightwire_trainer.training.run import run_name, train
-from tiny_runs import parsed, picture_content
+from sightwire_trainer.training.naming import run_name
+from sightwire_trainer.training.run import train
 
+from services.trainer.tests.full_disks import files_of_at_most
+from services.trainer.tests.tiny_runs import parsed, picture_content
 from sightwire.contracts.training import RunState, TrainingCompleted, TrainingProgress
 from sightwire.errors import ConfigurationError, ConflictError, UnavailableError
 

@@ -4,10 +4,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from drawn_samples import drawn_samples
 from sightwire_trainer.configuration import TrainingConfiguration, parse_configuration
 from sightwire_trainer.data.samples import Sample
 from sightwire_trainer.data.tar_writing import write_tar
+
+from services.trainer.tests.drawn_samples import drawn_samples
 
 #: The environment of commands: threads of so small a model only wait for each other.
 ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
