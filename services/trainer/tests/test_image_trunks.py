@@ -80,6 +80,17 @@ def test_a_bundle_can_be_started_from_by_its_folder(bundle_folder):
     )
 
 
+def test_a_large_batch_gives_what_its_pictures_give_alone():
+    trunk = CspTrunk().train()
+    pictures = torch.rand(130, 3, 32, 32)
+
+    in_training = trunk(pictures)
+    trunk.eval()
+
+    torch.testing.assert_close(in_training, trunk(pictures), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(in_training[100:101], trunk(pictures[100:101]), atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
