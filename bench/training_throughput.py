@@ -9,7 +9,6 @@ import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,7 +118,7 @@ def _samples(count: int, seed: int) -> list[Sample]:
     return [Sample(key=f"{seed}-{number}", name=text, image=image) for number, (image, text) in enumerate(pairs)]
 
 
-def _seconds_alone(configuration: TrainingConfiguration, passes: int) -> Sequence[float]:
+def _seconds_alone(configuration: TrainingConfiguration, passes: int) -> list[float]:
     """Of each forward and backward pass over one batch of noise."""
     device = torch.device(_device())
     model = build_model(configuration.model, seed=0).to(device)
@@ -134,7 +133,7 @@ def _seconds_alone(configuration: TrainingConfiguration, passes: int) -> Sequenc
         begun = time.perf_counter()
         with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
             documents = model.encode_images(images)
-        contrastive_loss(documents, captions, concepts, scale).backward()
+        contrastive_loss(documents, captions, concepts, scale).backward()  # type: ignore[no-untyped-call]
         if device.type == "cuda":
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - begun)

@@ -74,7 +74,8 @@ class PairObjective:
         )
         if self._momentum is not None and self._queue is not None:
             with torch.no_grad():
-                self._queue.push(*self._momentum.model(seen, batch.captions), concepts)
+                followed_documents, followed_captions = self._momentum.model(seen, batch.captions)
+                self._queue.push(followed_documents, followed_captions, concepts)
         if self._teachers is None or batch.images is None:
             return loss
         share = self._configuration.distillation

@@ -34,7 +34,7 @@ class Processes:
         if self.count == 1:
             return model
         if next(model.parameters()).is_cuda:
-            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
         return DistributedDataParallel(model)
 
     def wait(self) -> None:

@@ -1,9 +1,7 @@
 """A whole run: data, model, loop, listeners, and the folder that it leaves."""
 
-import re
 import time
 from pathlib import Path
-from typing import Final
 
 import torch
 
@@ -24,12 +22,11 @@ from sightwire_trainer.training.interruption import Cancelled, never
 from sightwire_trainer.training.listeners.json_lines import JsonLinesLog
 from sightwire_trainer.training.listeners.tensorboard import TensorBoardLog
 from sightwire_trainer.training.loop import TrainingLoop
+from sightwire_trainer.training.naming import run_name
 from sightwire_trainer.training.outcome import TrainingOutcome
 from sightwire_trainer.training.processes import Processes, joined_processes
 from sightwire_trainer.training.progress import Listeners, TrainingListener
 from sightwire_trainer.training.stepping import Stepper
-
-_RUN_NAME_LENGTH: Final = 63
 
 
 def train(
@@ -59,12 +56,6 @@ def train(
         return _Run(configuration, RunFolder(folder), processes, run or run_name(configuration)).go(
             listener, cancelled, fresh=fresh, cache=cache
         )
-
-
-def run_name(configuration: TrainingConfiguration) -> str:
-    """A name for a run that was given none: its bundle's name and version."""
-    plain = re.sub(r"[^a-z0-9]+", "-", f"{configuration.name}-{configuration.version}".lower())
-    return plain[:_RUN_NAME_LENGTH].strip("-")
 
 
 class _Run:
@@ -119,7 +110,10 @@ class _Run:
     def _listeners(self, listener: TrainingListener | None, steps: int) -> Listeners:
         if not self._processes.is_first:
             return Listeners()
-        own = [JsonLinesLog(self._folder.log), TensorBoardLog(self._folder.tensorboard, first_step=steps + 1)]
+        own: list[TrainingListener] = [
+            JsonLinesLog(self._folder.log),
+            TensorBoardLog(self._folder.tensorboard, first_step=steps + 1),
+        ]
         return Listeners([*own, *([listener] if listener else [])])
 
     def _loop(

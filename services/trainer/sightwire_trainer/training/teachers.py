@@ -31,7 +31,7 @@ class Teachers:
 
     def _vector(self, image: torch.Tensor) -> torch.Tensor:
         pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
-        key = hashlib.blake2b(pixels, digest_size=16).digest()
+        key = hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
         if key not in self._known:
             vectors = [torch.from_numpy(encoder.encode_images([pixels])) for encoder in self._encoders]
             self._known[key] = joined_teachers(vectors)[0]
