@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from sightwire_trainer.configuration import CaptionConfiguration, TrainingConfiguration, parse_configuration
 from sightwire_trainer.data.batch_order import BatchOrder
-from sightwire_trainer.data.batches import Batches, concept_number
+from sightwire_trainer.data.batches import Batches
 from sightwire_trainer.data.captions import choose_caption
+from sightwire_trainer.data.concepts import concept_number
 from sightwire_trainer.data.pictures import square_pixels
 from sightwire_trainer.data.samples import Batch, BatchPosition, Sample
 

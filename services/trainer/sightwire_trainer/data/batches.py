@@ -1,6 +1,5 @@
 """Batches of training samples: the same for a seed, resumable anywhere, made ahead of the training by threads."""
 
-import hashlib
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +12,7 @@ from sightwire.errors import CorruptDataError
 from sightwire_trainer.configuration import TrainingConfiguration
 from sightwire_trainer.data.batch_order import BatchOrder
 from sightwire_trainer.data.captions import choose_caption
+from sightwire_trainer.data.concepts import concept_number
 from sightwire_trainer.data.picture_memory import PictureMemory
 from sightwire_trainer.data.samples import Batch, BatchPosition, Sample, SampleSource
 
@@ -95,17 +95,3 @@ class Batches:
         if position.batch + 1 < self.batches_per_epoch:
             return BatchPosition(position.epoch, position.batch + 1)
         return BatchPosition(position.epoch + 1, 0)
-
-
-def concept_key(sample: Sample) -> str:
-    """What samples of one concept have in common: the concept, else the name, as equal captions cannot be told apart.
-
-    A concept and a name that read the same are still two.
-    """
-    return f"concept {sample.concept}" if sample.concept else f"name {sample.name.casefold()}"
-
-
-def concept_number(sample: Sample) -> int:
-    """A number of 63 bits for the concept, the same in every run and rank."""
-    digest = hashlib.blake2b(concept_key(sample).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1

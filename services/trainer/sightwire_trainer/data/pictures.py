@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sightwire.bundles.pictures import PictureLimits, decode_picture
+from sightwire.bundles.preprocessing import encoder_pixels
 
 _LIMITS = PictureLimits()
 
@@ -15,8 +16,7 @@ def square_pixels(image: bytes, size: int) -> NDArray[np.uint8]:
     Raises:
         InvalidPictureError, TooLargeError: the bytes are not a whole picture, or one beyond the limits of ingest.
     """
-    resized = upright_picture(image).resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)
-    return np.ascontiguousarray(np.asarray(resized).transpose(2, 0, 1))
+    return np.ascontiguousarray(encoder_pixels(upright_picture(image), size).transpose(2, 0, 1))
 
 
 def upright_picture(image: bytes) -> Image.Image:
