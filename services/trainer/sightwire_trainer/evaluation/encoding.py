@@ -5,14 +5,13 @@ from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 
-from sightwire.bundles.pictures import PictureLimits, decode_picture
 from sightwire.bundles.preprocessing import Pixels
-from sightwire.errors import CorruptDataError, InvalidInputError, InvalidPictureError
+from sightwire.errors import CorruptDataError, InvalidInputError
+from sightwire_trainer.data.pictures import upright_picture
 from sightwire_trainer.data.samples import SampleSource
 from sightwire_trainer.evaluation.ranks import Matrix
 from sightwire_trainer.evaluation.task import Captions, Documents
 
-_LIMITS: Final = PictureLimits()
 #: Pictures that are decoded at once.
 _PICTURES_AT_ONCE: Final = 64
 
@@ -77,8 +76,8 @@ def sample_pixels(samples: SampleSource, number: int) -> Pixels:
     if sample.image is None:
         raise InvalidInputError(f"{samples.name}, {sample.key}: expected a picture, got a text; do not mix the two")
     try:
-        return np.asarray(decode_picture(sample.image, _LIMITS).pixels)
-    except InvalidPictureError as error:
+        return np.asarray(upright_picture(sample.image))
+    except InvalidInputError as error:
         raise CorruptDataError(f"{samples.name}, {sample.key}: {error}") from error
 
 
