@@ -10,8 +10,8 @@ import torch
 from sightwire_trainer.checkpoints.store import CheckpointStore
 from sightwire_trainer.configuration import read_configuration
 from sightwire_trainer.training.divergence import DivergedError
-from sightwire_trainer.training.result import result_of_run
 from sightwire_trainer.training.naming import run_name
+from sightwire_trainer.training.result import result_of_run
 from sightwire_trainer.training.run import train
 
 from services.trainer.tests.full_disks import files_of_at_most
@@ -155,6 +155,17 @@ def test_a_full_disk_ends_the_run_and_it_goes_on_when_there_is_room(tmp_path: Pa
 def test_a_measure_that_does_not_exist_is_told(tmp_path: Path, content: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=r"recall_at_one.*text_to_image_recall_at_1"):
         train(parsed(content, tmp_path, select_by="recall_at_one"), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("objective", "said"),
+    [({"hard_negatives": 2}, "hard_negatives"), ({"distillation": 0.5}, "teachers")],
+)
+def test_an_objective_that_cannot_be_is_told(
+    tmp_path: Path, content: dict[str, Any], objective: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        train(parsed(content, tmp_path, objective=objective), tmp_path / "run")
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])

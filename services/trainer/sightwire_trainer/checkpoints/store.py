@@ -131,7 +131,8 @@ class CheckpointStore:
 
     def clear(self) -> None:
         """Deletes all checkpoints: a run begins anew."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
 
     def _path(self, step: int) -> Path:
         return self.folder / f"{_PREFIX}{step:08d}"

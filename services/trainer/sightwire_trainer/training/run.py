@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from sightwire.contracts.training import RunState, TrainingCompleted
-from sightwire.errors import SightwireError
+from sightwire.errors import ConfigurationError
 from sightwire_trainer.checkpoints.agreement import require_same_configuration
 from sightwire_trainer.checkpoints.store import Checkpoint, CheckpointStore
 from sightwire_trainer.configuration import TrainingConfiguration
@@ -47,15 +47,27 @@ def train(
 
     Raises:
         ConflictError: the folder has a run of another configuration.
-        ConfigurationError: a GPU is wanted and there is none, or the measure to select by does not exist.
+        ConfigurationError: a GPU is wanted and there is none, the measure to select by does not exist, or parts of the
+            objective do not fit each other.
         DivergedError: a loss is not finite; checkpoints are as they were before.
         UnavailableError: a checkpoint cannot be written, say on a full disk; those before are intact.
         CorruptDataError: a sample or all checkpoints cannot be read.
     """
+    _require_feasible(configuration)
     with joined_processes(device_kind(configuration.device)) as processes:
         return _Run(configuration, RunFolder(folder), processes, run or run_name(configuration)).go(
             listener, cancelled, fresh=fresh, cache=cache
         )
+
+
+def _require_feasible(configuration: TrainingConfiguration) -> None:
+    objective = configuration.objective
+    if objective.hard_negatives:
+        raise ConfigurationError(
+            "`objective.hard_negatives` cannot be mined yet: set it to 0, and use `objective.queue` for more negatives"
+        )
+    if objective.distillation and not objective.teachers:
+        raise ConfigurationError("`objective.distillation` needs the folders of bundles as `objective.teachers`")
 
 
 class _Run:
@@ -91,8 +103,8 @@ class _Run:
             if checkpoint is not None:
                 loop.resume(checkpoint)
             outcome = self._outcome(loop, loop.go())
-        except SightwireError as error:
-            listeners.ended(self._completed(RunState.FAILED, loop.step if loop else 0, reason=error.detail))
+        except Exception as error:
+            listeners.ended(self._completed(RunState.FAILED, loop.step if loop else 0, reason=str(error)))
             raise
         listeners.ended(self._completed(outcome.state, outcome.steps, measures=outcome.measures))
         return outcome
