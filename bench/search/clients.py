@@ -1,11 +1,16 @@
-"""Clients in a closed loop: threads that call a library, or coroutines that talk to a server."""
+"""Clients in a closed loop: threads that call a library or a gRPC server, or coroutines that talk to another server."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import count
-from typing import Final
+from typing import Final, TypeVar
+
+import grpc
+from typing_extensions import override
 
 from bench.search.engine import FLOOD_CLIENTS, Rate
 
@@ -20,39 +25,80 @@ _WARM_UP: Final = 0.1
 #: Clients that ask when only the answers matter.
 _FOR_ANSWERS: Final = 8
 
+Answer = TypeVar("Answer")
 
-class ThreadClients:
-    """Each client is a thread of this process, as a program with the library inside would have them."""
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
+class _Threads(ABC):
+    """Each client is a thread of this process."""
+
+    @abstractmethod
+    def _client(self) -> AbstractContextManager[Call]:
+        """How one client asks, as long as it does."""
 
     async def answers(self, numbers: Sequence[int]) -> list[Sequence[int]]:
-        with ThreadPoolExecutor(_FOR_ANSWERS) as pool:
-            return await asyncio.to_thread(lambda: list(pool.map(self._call, numbers)))
+        found: list[Sequence[int]] = [()] * len(numbers)
+        # Taking the next number off a counter is one step of the interpreter, so threads need no lock for it.
+        places = count()
+
+        def client() -> None:
+            with self._client() as call:
+                while (place := next(places)) < len(numbers):
+                    found[place] = call(numbers[place])
+
+        await _in_threads(client, _FOR_ANSWERS)
+        return found
 
     async def loop(self, clients: int, *, queries: int, seconds: float) -> Rate:
-        # Taking the next number off a counter is one step of the interpreter, so threads need no lock for it.
         numbers = count()
         started = time.perf_counter()
         counted_from, ends = started + _WARM_UP * seconds, started + seconds
 
         def client() -> list[float]:
             durations: list[float] = []
-            while (sent := time.perf_counter()) < ends or not durations:
-                self._call(next(numbers) % queries)
-                if sent >= counted_from:
-                    durations.append(time.perf_counter() - sent)
+            with self._client() as call:
+                while (sent := time.perf_counter()) < ends or not durations:
+                    call(next(numbers) % queries)
+                    if sent >= counted_from:
+                        durations.append(time.perf_counter() - sent)
             return durations
 
-        with ThreadPoolExecutor(clients) as pool:
-            running = [asyncio.wrap_future(pool.submit(client)) for _ in range(clients)]
-            of_each = await asyncio.gather(*running)
+        of_each = await _in_threads(client, clients)
         durations = [duration for durations in of_each for duration in durations]
         return Rate(clients, durations, time.perf_counter() - counted_from)
 
     async def flood(self, *, queries: int, seconds: float) -> float:
         return (await self.loop(FLOOD_CLIENTS, queries=queries, seconds=seconds)).queries_per_second
+
+
+class ThreadClients(_Threads):
+    """Threads that call a library, as a program with the library inside would have them."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    @override
+    def _client(self) -> AbstractContextManager[Call]:
+        return nullcontext(self._call)
+
+
+class GrpcClients(_Threads):
+    """Threads that each have a connection of their own, as different programs that ask one server would.
+
+    Args:
+        address: of the server.
+        connect: makes a call of a channel.
+    """
+
+    def __init__(self, address: str, connect: Callable[[grpc.Channel], Call]) -> None:
+        self._address = address
+        self._connect = connect
+
+    @override
+    @contextmanager
+    def _client(self) -> Iterator[Call]:
+        # Otherwise channels to one address share a connection.
+        with grpc.insecure_channel(self._address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+            yield self._connect(channel)
 
 
 class CoroutineClients:
@@ -89,3 +135,8 @@ class CoroutineClients:
 
     async def flood(self, *, queries: int, seconds: float) -> float:
         return (await self.loop(FLOOD_CLIENTS, queries=queries, seconds=seconds)).queries_per_second
+
+
+async def _in_threads(client: Callable[[], Answer], clients: int) -> list[Answer]:
+    with ThreadPoolExecutor(clients) as pool:
+        return await asyncio.gather(*(asyncio.wrap_future(pool.submit(client)) for _ in range(clients)))

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import faiss
-import grpc.aio
+import grpc
 import numpy as np
 
 from bench.search.bare_grpc import EFFORT_BYTES, METHOD
-from bench.search.clients import CoroutineClients, ThreadClients
+from bench.search.clients import Call, GrpcClients, ThreadClients
 from bench.search.memory import own_resident_bytes, resident_bytes
 from bench.search.task import BUCKETS, EF_CONSTRUCTION, K, M, Matrix, Rows, Task
 
@@ -88,22 +88,27 @@ class BareGrpc:
 
     build_seconds = 0.0
 
-    def __init__(self, task: Task, channel: grpc.aio.Channel, process_id: int) -> None:
+    def __init__(self, task: Task, address: str, process_id: int) -> None:
         self._queries = task.queries
-        self._call = channel.unary_unary(METHOD, request_serializer=bytes, response_deserializer=bytes)
+        self._address = address
         self._process_id = process_id
 
-    async def asking(self, *, effort: int, percent: int) -> CoroutineClients:
+    async def asking(self, *, effort: int, percent: int) -> GrpcClients:
         assert percent == BUCKETS, "the bare server knows no filters"
         prefix = effort.to_bytes(EFFORT_BYTES, "little")
         requests = [prefix + query.tobytes() for query in self._queries]
 
-        async def ask(number: int) -> Sequence[int]:
-            answer = await self._call(requests[number])
-            found: list[int] = np.frombuffer(answer[:_ROW_BYTES], dtype="<i8").tolist()
-            return found
+        def connect(channel: grpc.Channel) -> Call:
+            search = channel.unary_unary(METHOD, request_serializer=bytes, response_deserializer=bytes)
 
-        return CoroutineClients(ask)
+            def call(number: int) -> Sequence[int]:
+                answer = search(requests[number])
+                found: list[int] = np.frombuffer(answer[:_ROW_BYTES], dtype="<i8").tolist()
+                return found
+
+            return call
+
+        return GrpcClients(self._address, connect)
 
     def resident_bytes(self) -> int:
         return resident_bytes(self._process_id)
@@ -129,8 +134,7 @@ async def bare_grpc(task: Task, folder: Path) -> AsyncIterator[BareGrpc]:
     assert process.stdout is not None, "it is a pipe"
     try:
         port = int(await process.stdout.readline())
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield BareGrpc(task, channel, process.pid)
+        yield BareGrpc(task, f"127.0.0.1:{port}", process.pid)
     finally:
         process.stdin.close()
         await process.wait()

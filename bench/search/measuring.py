@@ -21,14 +21,19 @@ from bench.search.engine import Clients, Engine, Rate, TakesInserts
 from bench.search.results import EngineResult, LoopResult, Machine
 from bench.search.task import PERCENTS, Rows, Task, recall
 
-#: Efforts that are tried until the recall is reached.
-EFFORTS: Final = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
+#: Efforts that are tried until the recall is reached: fine steps, so that no engine does much more than it has to.
+EFFORTS: Final = (
+    *(10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512),
+    *(640, 768, 896, 1024, 1280, 1536, 2048, 3072, 4096),
+)
 RECALL: Final = 0.95
 _WARM_UP_EFFORT: Final = 64
 #: Queries that efforts are tried with.
 _SAMPLE: Final = 100
 #: The effort that suffices for them is then tried with as many as can be answered in so long, mostly all.
 _CHECK_SECONDS: Final = 20.0
+#: The sample may be harder than the rest, so that this begins some steps lower.
+_STEPS_BACK: Final = 3
 CLIENTS: Final = (1, 16)
 
 
@@ -116,7 +121,7 @@ async def _tuned(engine: Engine, truth: Rows, percent: int) -> tuple[Clients, in
     await recall_of(effort, sample)
     seconds_each = (time.perf_counter() - started) / len(sample)
     checked = _spread(len(truth), max(_SAMPLE, int(_CHECK_SECONDS / seconds_each)))
-    for tried in EFFORTS[EFFORTS.index(effort) :]:
+    for tried in EFFORTS[max(0, EFFORTS.index(effort) - _STEPS_BACK) :]:
         effort, reached = tried, await recall_of(tried, checked)
         if reached >= RECALL:
             break

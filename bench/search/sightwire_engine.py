@@ -1,5 +1,6 @@
 """Sightwire's searcher over gRPC: the platform's own process, with an index as its merges leave it."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -7,10 +8,11 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Final
 
+import grpc
 import grpc.aio
 
-from bench.running import bus_of, platform_without_demo, searcher_of, wait_until_loaded
-from bench.search.clients import Ask, CoroutineClients
+from bench.running import RunningSearcher, bus_of, platform_without_demo, searcher_of, wait_until_loaded
+from bench.search.clients import Call, GrpcClients
 from bench.search.memory import resident_bytes
 from bench.search.sending import item_batches, post_items
 from bench.search.task import BUCKETS, K, Matrix, Rows, Task
@@ -20,44 +22,57 @@ from sightwire.v1 import searcher_pb2, searcher_pb2_grpc
 
 _COLLECTION: Final = "compared"
 _QUERIES_PER_CALL: Final = 256
-
+#: Of these: the searcher answers one while the client reads the answer to the other.
+_CALLS_IN_FLIGHT: Final = 2
 
 #: Answers queries [n, dimension] with the rows that were found for each.
 AskMany = Callable[[Matrix], Awaitable[Sequence[Sequence[int]]]]
 
 
-class _SearcherClients(CoroutineClients):
-    """Clients of the searcher; where as many queries as possible are wanted, one that sends many with each call."""
+class _SearcherClients(GrpcClients):
+    """Clients of the searcher; where as many queries as possible are wanted, one that sends many in a call."""
 
-    def __init__(self, ask: Ask, ask_many: AskMany, vectors: Matrix) -> None:
-        super().__init__(ask)
+    def __init__(
+        self, address: str, connect: Callable[[grpc.Channel], Call], ask_many: AskMany, vectors: Matrix
+    ) -> None:
+        super().__init__(address, connect)
         self._ask_many = ask_many
         self._vectors = vectors
 
     async def flood(self, *, queries: int, seconds: float) -> float:
         starts = cycle(range(0, queries, _QUERIES_PER_CALL))
-        answered = 0
         started = time.perf_counter()
-        while time.perf_counter() < started + seconds:
-            start = next(starts)
-            answered += len(await self._ask_many(self._vectors[start : min(start + _QUERIES_PER_CALL, queries)]))
-        return answered / (time.perf_counter() - started)
+
+        async def client() -> int:
+            answered = 0
+            while time.perf_counter() < started + seconds:
+                start = next(starts)
+                answered += len(await self._ask_many(self._vectors[start : min(start + _QUERIES_PER_CALL, queries)]))
+            return answered
+
+        answered = await asyncio.gather(*(client() for _ in range(_CALLS_IN_FLIGHT)))
+        return sum(answered) / (time.perf_counter() - started)
 
 
 class SightwireSearcher:
     """Queries with ids and scores as answers, without documents, as the others are asked."""
 
     def __init__(
-        self, task: Task, platform: RunningPlatform, channel: grpc.aio.Channel, process_id: int, build_seconds: float
+        self,
+        task: Task,
+        platform: RunningPlatform,
+        searcher: RunningSearcher,
+        channel: grpc.aio.Channel,
+        build_seconds: float,
     ) -> None:
         self._queries = task.queries
         self._vectors = len(task.vectors)
         self._gateway_url = platform.gateway_url
         self._stub = searcher_pb2_grpc.SearcherStub(channel)
-        self._process_id = process_id
+        self._searcher = searcher
         self.build_seconds = build_seconds
 
-    async def asking(self, *, effort: int, percent: int) -> CoroutineClients:
+    async def asking(self, *, effort: int, percent: int) -> GrpcClients:
         requests = [
             searcher_pb2.SearchRequest(
                 collection=_COLLECTION,
@@ -70,9 +85,9 @@ class SightwireSearcher:
             for query in self._queries
         ]
 
-        async def ask(number: int) -> Sequence[int]:
-            response = await self._stub.Search(requests[number])
-            return [int(hit.item_id) for hit in response.hits]
+        def connect(channel: grpc.Channel) -> Call:
+            search = searcher_pb2_grpc.SearcherStub(channel).Search
+            return lambda number: [int(hit.item_id) for hit in search(requests[number]).hits]
 
         async def ask_many(vectors: Matrix) -> Sequence[Sequence[int]]:
             response = await self._stub.SearchMany(
@@ -89,7 +104,7 @@ class SightwireSearcher:
             rows = map(int, response.item_ids)
             return [list(islice(rows, count)) for count in response.counts]
 
-        return _SearcherClients(ask, ask_many, self._queries)
+        return _SearcherClients(self._searcher.address, connect, ask_many, self._queries)
 
     async def insert(self, vectors: Matrix, buckets: Rows) -> None:
         """As a user would: batches over REST, through gateway, bus, embedder and indexer."""
@@ -98,7 +113,7 @@ class SightwireSearcher:
         await wait_until_loaded(self._stub, _COLLECTION, self._vectors)
 
     def resident_bytes(self) -> int:
-        return resident_bytes(self._process_id)
+        return resident_bytes(self._searcher.process_id)
 
 
 @asynccontextmanager
@@ -110,7 +125,7 @@ async def sightwire_searcher(task: Task, _folder: Path) -> AsyncIterator[Sightwi
         build_seconds = time.perf_counter() - started
         searcher = searcher_of(platform)
         async with grpc.aio.insecure_channel(searcher.address) as channel:
-            engine = SightwireSearcher(task, platform, channel, searcher.process_id, build_seconds)
+            engine = SightwireSearcher(task, platform, searcher, channel, build_seconds)
             await wait_until_loaded(searcher_pb2_grpc.SearcherStub(channel), _COLLECTION, len(task.vectors))
             yield engine
 

@@ -54,7 +54,7 @@ def rows_of(shown: Comparison, title: str) -> dict[object, tuple[object, ...]]:
 
 @pytest.mark.parametrize(
     ("sufficient", "expected"),
-    [(1, EFFORTS[0]), (EFFORTS[0] + 1, EFFORTS[1]), (100, 128), (EFFORTS[-1], EFFORTS[-1])],
+    [(1, EFFORTS[0]), (EFFORTS[0] + 1, EFFORTS[1]), (100, 112), (EFFORTS[-1], EFFORTS[-1])],
 )
 async def test_the_smallest_sufficient_effort_is_found(sufficient: int, expected: int) -> None:
     tried: list[int] = []

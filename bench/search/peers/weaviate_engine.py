@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import grpc
 import grpc.aio
 from weaviate.proto.v1 import base_pb2, base_search_pb2, batch_pb2, search_get_pb2, weaviate_pb2_grpc
 
 from bench.http_connection import connected
-from bench.search.clients import CoroutineClients
+from bench.search.clients import Call, GrpcClients
 from bench.search.memory import resident_bytes
 from bench.search.peers.installing import WEAVIATE
 from bench.search.peers.server_process import server_process
@@ -32,10 +33,11 @@ class Weaviate:
 
     build_seconds = 0.0
 
-    def __init__(self, task: Task, url: str, channel: grpc.aio.Channel, process_id: int) -> None:
+    def __init__(self, task: Task, url: str, address: str, channel: grpc.aio.Channel, process_id: int) -> None:
         self._queries = task.queries
         self._size = 0
         self._url = url
+        self._address = address
         self._stub: Any = weaviate_pb2_grpc.WeaviateStub(channel)
         self._process_id = process_id
 
@@ -53,7 +55,7 @@ class Weaviate:
         await self.insert(task.vectors, task.buckets)
         self.build_seconds = time.perf_counter() - started
 
-    async def asking(self, *, effort: int, percent: int) -> CoroutineClients:
+    async def asking(self, *, effort: int, percent: int) -> GrpcClients:
         await self._set_effort(effort)
         smaller = base_pb2.Filters(
             operator=base_pb2.Filters.OPERATOR_LESS_THAN,
@@ -75,11 +77,16 @@ class Weaviate:
             for query in self._queries
         ]
 
-        async def ask(number: int) -> Sequence[int]:
-            reply = await self._stub.Search(requests[number])
-            return [int.from_bytes(result.metadata.id_as_bytes, "big") for result in reply.results]
+        def connect(channel: grpc.Channel) -> Call:
+            search: Any = weaviate_pb2_grpc.WeaviateStub(channel).Search
 
-        return CoroutineClients(ask)
+            def call(number: int) -> Sequence[int]:
+                reply = search(requests[number])
+                return [int.from_bytes(result.metadata.id_as_bytes, "big") for result in reply.results]
+
+            return call
+
+        return GrpcClients(self._address, connect)
 
     async def insert(self, vectors: Matrix, buckets: Rows) -> None:
         places = asyncio.Semaphore(_BATCHES_IN_FLIGHT)
@@ -142,9 +149,9 @@ async def weaviate_server(task: Task, folder: Path) -> AsyncIterator[Weaviate]:
         server_process(
             command, is_ready=lambda: _answers(url), log=folder / "log", environment=environment
         ) as process_id,
-        grpc.aio.insecure_channel(f"127.0.0.1:{grpc_port}", options=options) as channel,
+        grpc.aio.insecure_channel(address := f"127.0.0.1:{grpc_port}", options=options) as channel,
     ):
-        engine = Weaviate(task, url, channel, process_id)
+        engine = Weaviate(task, url, address, channel, process_id)
         await engine.build(task)
         yield engine
 
