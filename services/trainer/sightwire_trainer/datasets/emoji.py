@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 _VARIATION_SELECTOR = "fe0f"
-#: Of emojibase: parts of other emoji, such as skin tones; they have no picture of their own.
-_COMPONENTS = 2
+#: The group of parts of other emoji: skin tones and hair.
+COMPONENTS = 2
 #: Percent of the concepts that training pictures leave out.
 _UNSEEN_PERCENT = 15
 
@@ -39,8 +39,7 @@ def is_unseen(code: str) -> bool:
 
 
 def read_concepts(data: bytes, shortcodes: Iterable[bytes] = ()) -> dict[str, Concept]:
-    """Concepts by code, of emojibase's `data.json` and files of `shortcodes` of one language; skin tones are none."""
-    entries = [entry for entry in json.loads(data) if entry.get("group") != _COMPONENTS]
+    """Concepts by code, of emojibase's `data.json` and files of `shortcodes` of one language."""
     aliases = _aliases(shortcodes)
     return {
         code: Concept(
@@ -50,7 +49,7 @@ def read_concepts(data: bytes, shortcodes: Iterable[bytes] = ()) -> dict[str, Co
             group=entry.get("group"),
             aliases=tuple(dict.fromkeys((*_character_name(code), *aliases.get(code, ())))),
         )
-        for entry in entries
+        for entry in json.loads(data)
         for code in (concept_code(entry["hexcode"]),)
     }
 
