@@ -30,7 +30,7 @@ def processes() -> ForkServerContext:
     return context
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", _KINDS)
 def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
     kind: str, tmp_path: Path, processes: ForkServerContext, bundle_folder: Path
@@ -50,7 +50,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
     _assert_equal(_final_state(undisturbed), _final_state(disturbed))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_texts_found_by_texts_go_on_too(tmp_path: Path, processes: ForkServerContext, bundle_folder: Path) -> None:
     content = text_content(tmp_path)
     content["model"]["bundle"] = str(bundle_folder)
@@ -75,7 +75,7 @@ def _exit_code(
 ) -> int:
     process = processes.Process(target=train_and_be_killed, args=(content, base, folder, kill_at_step, kill_at_moment))
     process.start()
-    process.join(120)
+    process.join(240)
     assert process.exitcode is not None, "the run did not end in time"
     return process.exitcode
 
