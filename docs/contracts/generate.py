@@ -76,6 +76,12 @@ def indexer_asyncapi() -> bytes:
     return describe()
 
 
+def trainer_asyncapi() -> bytes:
+    from sightwire_trainer.asyncapi import describe
+
+    return describe()
+
+
 def gateway_openapi() -> bytes:
     from sightwire_gateway.app import make_routes
 
@@ -88,6 +94,7 @@ def settings_table() -> bytes:
     from sightwire_gateway.settings import GatewaySettings
     from sightwire_indexer.settings import IndexerSettings
     from sightwire_searcher.settings import SearcherSettings
+    from sightwire_trainer.settings import TrainerSettings
 
     shared = frozenset(SharedSettings.model_fields)
     sections = [
@@ -95,7 +102,7 @@ def settings_table() -> bytes:
         _settings_of("Every service", SharedSettings, known=frozenset()),
         *(
             _settings_of(service.__name__.removesuffix("Settings"), service, known=shared)
-            for service in (GatewaySettings, EmbedderSettings, IndexerSettings, SearcherSettings)
+            for service in (GatewaySettings, EmbedderSettings, IndexerSettings, SearcherSettings, TrainerSettings)
         ),
     ]
     return "\n".join(sections).encode()
@@ -136,6 +143,7 @@ DOCUMENTS: Final[Mapping[str, Callable[[], bytes]]] = {
     "asyncapi/embedder.json": embedder_asyncapi,
     "asyncapi/indexer.json": indexer_asyncapi,
     "asyncapi/searcher.json": searcher_asyncapi,
+    "asyncapi/trainer.json": trainer_asyncapi,
     "openapi.json": gateway_openapi,
     "settings.md": settings_table,
 }

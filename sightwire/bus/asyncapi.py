@@ -22,10 +22,13 @@ _ADDRESSES: Final = {
     subjects.index_build("*"): subjects.index_build("{collection}"),
     subjects.index_schedule("*"): subjects.index_schedule("{collection}"),
     subjects.control_index("*"): subjects.control_index("{collection}"),
+    subjects.training_progress("*"): subjects.training_progress("{run}"),
+    subjects.control_training("*"): subjects.control_training("{run}"),
 }
 _PARAMETERS: Final = {
     "collection": {"description": "Name of the collection"},
     "space": {"description": "Space of the vectors: the bundle version that made them"},
+    "run": {"description": "Name of the training run"},
 }
 #: Headers of every event that the platform publishes; other publishers may leave all of them out.
 _HEADERS: Final = {

@@ -1,30 +1,26 @@
 """`sightwire dlq`: the messages that could not be processed."""
 
-import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sightwire.cli.bus import ACCESS, with_bus
 from sightwire.cli.options import AsJson, DataDir
 from sightwire.cli.output import print_json, print_members, print_table, warn
-from sightwire.errors import ConfigurationError, SightwireError
+from sightwire.errors import SightwireError
 
 if TYPE_CHECKING:
     from sightwire.bus.connection import Bus
     from sightwire.bus.dead_letters import DeadLetter
-    from sightwire.settings import SharedSettings
 
 app = typer.Typer(
-    help="List, show, replay and purge messages that could not be processed. Speaks to NATS directly: with the "
-    "credentials of the data directory, or SIGHTWIRE_NATS_URL, SIGHTWIRE_NATS_USER and SIGHTWIRE_NATS_PASSWORD.",
+    help=f"List, show, replay and purge messages that could not be processed. {ACCESS}",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
-Result = TypeVar("Result")
 SequenceArguments = Annotated[list[int] | None, typer.Argument(help="Sequences of dead letters.", metavar="SEQUENCE…")]
 All = Annotated[bool, typer.Option("--all", help="All of them.")]
 _PAGE = 500
@@ -44,7 +40,7 @@ def list_letters(
 
         return await list_dead_letters(bus, after=after, limit=limit)
 
-    letters = _with_bus(data_dir, read)
+    letters = with_bus(data_dir, read)
     if as_json:
         print_json([_document(letter, with_payload=False) for letter in letters])
         return
@@ -65,7 +61,7 @@ def show(
 
         return await get_dead_letter(bus, sequence)
 
-    document = _document(_with_bus(data_dir, read), with_payload=True)
+    document = _document(with_bus(data_dir, read), with_payload=True)
     if as_json:
         print_json(document)
     else:
@@ -125,7 +121,7 @@ def _for_each(
                 finished.append(sequence)
         return finished
 
-    finished = _with_bus(data_dir, act_on_each)
+    finished = with_bus(data_dir, act_on_each)
     if as_json:
         print_json({done: finished, "failed": {str(sequence): reason for sequence, reason in problems.items()}})
     else:
@@ -146,34 +142,6 @@ async def _all_sequences(bus: "Bus") -> list[int]:
         if len(page) < _PAGE:
             break
     return sequences
-
-
-def _with_bus(data_dir: Path, act: "Callable[[Bus], Awaitable[Result]]") -> Result:
-    from sightwire.bus.connection import Bus
-
-    async def connected() -> Result:
-        async with Bus(_bus_settings(data_dir), name="cli") as bus:
-            return await act(bus)
-
-    return asyncio.run(connected())
-
-
-def _bus_settings(data_dir: Path) -> "SharedSettings":
-    from sightwire.platform.data_directory import DataDirectory
-    from sightwire.platform.nats_server import read_nats_access
-    from sightwire.settings import SharedSettings, load_settings
-
-    if os.environ.get("SIGHTWIRE_NATS_URL"):
-        return load_settings(SharedSettings)
-    access = read_nats_access(data_dir)
-    if access is None or not DataDirectory(data_dir).is_in_use:
-        raise ConfigurationError(
-            f"no platform runs on {data_dir.absolute()}; start it with `sightwire up --data-dir {data_dir}`, "
-            f"or name another bus with SIGHTWIRE_NATS_URL"
-        )
-    return SharedSettings.model_validate(
-        {"nats_url": access.url, "nats_user": access.user, "nats_password": access.password}
-    )
 
 
 def _document(letter: "DeadLetter", *, with_payload: bool) -> dict[str, Any]:

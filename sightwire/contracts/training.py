@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, StringConstraints
 
@@ -61,3 +61,14 @@ class TrainingCompleted(BaseModel):
     steps: NonNegativeInt = 0
     seconds: NonNegativeFloat = 0.0
     at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+
+
+class CancelTraining(BaseModel):
+    """Request on `control.training.<run>`: end the run after a checkpoint. Asked for again it goes on from there.
+
+    Answered at once with the run's last TrainingProgress, or null before its first step; `training.completed` follows.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", title="CancelTraining")
+
+    ask: Literal["cancel"] = "cancel"

@@ -10,6 +10,7 @@ import yaml
 from sightwire.cli.options import AsJson
 from sightwire.cli.output import notices, print_json, print_members
 from sightwire.errors import InvalidInputError
+from sightwire_trainer.laying_over import lay_over
 
 if TYPE_CHECKING:
     from sightwire_trainer.configuration import TrainingConfiguration
@@ -79,21 +80,13 @@ def configuration_with(path: Path, changes: list[str] | tuple[str, ...]) -> "Tra
 
 def _lay_over(content: Any, change: str) -> None:
     key, separator, text = change.partition("=")
-    names = key.split(".")
-    if not separator or not all(names):
+    if not separator or not all(key.split(".")):
         raise InvalidInputError(f"expected --set KEY.PATH=VALUE, such as optimiser.head_rate=0.002, got {change!r}")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         raise InvalidInputError(f"--set {change}: expected a value as in YAML, got {text!r}") from None
-    for place, name in enumerate(names[:-1]):
-        inner = content.get(name) if isinstance(content, dict) else None
-        if inner is None and isinstance(content, dict):
-            inner = content[name] = {}
-        if not isinstance(inner, dict):
-            raise InvalidInputError(f"--set {change}: {'.'.join(names[: place + 1])} has no keys of its own")
-        content = inner
-    content[names[-1]] = value
+    lay_over(content, key, value)
 
 
 def _listener() -> "TrainingListener | None":

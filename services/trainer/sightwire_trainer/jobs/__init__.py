@@ -1,1 +1,1 @@
-"""Training as a service: requests from the bus, progress, cancellation, restarts."""
+"""Training runs as jobs: requested on the bus, each carried out in a process of its own."""
