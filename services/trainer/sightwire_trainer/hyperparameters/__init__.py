@@ -1,1 +1,1 @@
-"""Searches for the best configuration, with Optuna."""
+"""Searching for hyperparameters of training, and of indexes, with Optuna."""
