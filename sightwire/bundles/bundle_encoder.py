@@ -14,6 +14,7 @@ from sightwire.bundles.inference import GraphLoader, OnnxRuntimeLoader
 from sightwire.bundles.loading import Bundle, BundleError, load_bundle
 from sightwire.bundles.pictures import PictureLimits, decode_picture
 from sightwire.bundles.preprocessing import Pixels, fitted_pixels
+from sightwire.bundles.spec import TextEncoderSpec
 from sightwire.bundles.tokenization import TextTokenizer
 
 Matrix = NDArray[np.float32]
@@ -34,14 +35,11 @@ class BundleEncoder:
         loader = loader or OnnxRuntimeLoader(threads_per_call=os.cpu_count() or 1)
         normalise = spec.metric == "cosine"
         self._images: ImageEncoder | None = None
-        self._texts: tuple[TextTokenizer, TextEncoder] | None = None
+        self._texts = self._text_encoder(spec.text_encoder, loader)
+        self._documents = self._text_encoder(spec.document_encoder, loader) or self._texts
         if spec.image_encoder is not None:
             graph = loader.load(bundle.path(spec.image_encoder.file), [spec.image_encoder.output])
             self._images = ImageEncoder(graph, spec.image_encoder, normalise=normalise)
-        if spec.text_encoder is not None:
-            graph = loader.load(bundle.path(spec.text_encoder.file), [spec.text_encoder.output])
-            tokenizer = TextTokenizer(bundle.path(spec.text_encoder.tokenizer), spec.text_encoder.max_tokens)
-            self._texts = tokenizer, TextEncoder(graph, spec.text_encoder, normalise=normalise)
 
     @classmethod
     def open(cls, folder: Path, *, batch_size: int = 32) -> "BundleEncoder":
@@ -69,10 +67,26 @@ class BundleEncoder:
         return self._encode_images(images, Image.fromarray)
 
     def encode_texts(self, texts: Sequence[str]) -> Matrix:
-        """Texts to float32 [texts, dimension]."""
-        if self._texts is None:
+        """Texts that search to float32 [texts, dimension]."""
+        return self._encode_texts(self._texts, texts)
+
+    def encode_documents(self, texts: Sequence[str]) -> Matrix:
+        """Texts to be found to float32 [texts, dimension]; most bundles encode them as those that search."""
+        return self._encode_texts(self._documents, texts)
+
+    def _text_encoder(
+        self, spec: TextEncoderSpec | None, loader: GraphLoader
+    ) -> tuple[TextTokenizer, TextEncoder] | None:
+        if spec is None:
+            return None
+        graph = loader.load(self._bundle.path(spec.file), [spec.output])
+        tokenizer = TextTokenizer(self._bundle.path(spec.tokenizer), spec.max_tokens)
+        return tokenizer, TextEncoder(graph, spec, normalise=self._bundle.spec.metric == "cosine")
+
+    def _encode_texts(self, loaded: tuple[TextTokenizer, TextEncoder] | None, texts: Sequence[str]) -> Matrix:
+        if loaded is None:
             raise BundleError(f"{self.name} has no text encoder")
-        tokenizer, encoder = self._texts
+        tokenizer, encoder = loaded
         token_ids = tokenizer.tokenize(texts)
         # Texts of similar length together: a batch costs as much as its longest.
         order = sorted(range(len(texts)), key=lambda number: len(token_ids[number]))

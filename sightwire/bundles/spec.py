@@ -136,6 +136,9 @@ class BundleSpec(_Part):
     description: str
     background: Rgb = Field((255, 255, 255), description="What transparency is laid on")
     text_encoder: TextEncoderSpec | None = None
+    document_encoder: TextEncoderSpec | None = Field(
+        default=None, description="Of texts that are to be found, where they are not encoded as those that search"
+    )
     image_encoder: ImageEncoderSpec | None = None
     detector: DetectorSpec | None = None
     classes: list[str] = Field(default_factory=list, description="Names of the detector's classes, in order")
@@ -154,14 +157,17 @@ class BundleSpec(_Part):
             raise ValueError(f"`files` must list every file that is used; missing: {', '.join(missing)}")
         if self.text_encoder is None and self.image_encoder is None:
             raise ValueError("a bundle needs a text_encoder or an image_encoder")
+        if self.document_encoder is not None and self.text_encoder is None:
+            raise ValueError("a bundle with a document_encoder needs a text_encoder, for those that search")
         if self.detector is not None and not self.classes:
             raise ValueError("a bundle with a detector needs `classes`")
         return self
 
     def _needed_files(self) -> set[str]:
         needed: set[str] = set()
-        if self.text_encoder is not None:
-            needed |= {self.text_encoder.file, self.text_encoder.tokenizer}
+        for encoder in (self.text_encoder, self.document_encoder):
+            if encoder is not None:
+                needed |= {encoder.file, encoder.tokenizer}
         if self.image_encoder is not None:
             needed.add(self.image_encoder.file)
         if self.detector is not None:

@@ -47,14 +47,14 @@ class OpenClipTextTower(nn.Module):
         del self.model.visual
         if recompute:
             _checkpoint_text(self.model)
-        self._tokenizer = _library().get_tokenizer(configuration.name)
+        self.tokenizer = _library().get_tokenizer(configuration.name)
         own = open_clip_dimension(configuration)
         self.projection = nn.Identity() if own == dimension else nn.Linear(own, dimension, bias=False)
         self.register_buffer("device_anchor", torch.empty(0), persistent=False)
 
     def encode(self, texts: Sequence[str]) -> torch.Tensor:
         """Texts to float32 [texts, dimension], L2-normalised, on the tower's device."""
-        vectors: torch.Tensor = self(self._tokenizer(list(texts)).to(self.device_anchor.device))
+        vectors: torch.Tensor = self(self.tokenizer(list(texts)).to(self.device_anchor.device))
         return vectors
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
@@ -71,6 +71,12 @@ def open_clip_dimension(configuration: OpenClipConfiguration) -> int:
             "print(open_clip.list_models())'` lists those it has"
         )
     return int(described["embed_dim"])
+
+
+def open_clip_picture_size(configuration: OpenClipConfiguration) -> int:
+    """Width and height of the pictures that the model is for. Raises `InvalidInputError` as `open_clip_dimension`."""
+    open_clip_dimension(configuration)
+    return int(_library().get_model_config(configuration.name)["vision_cfg"]["image_size"])
 
 
 def _create_model(configuration: OpenClipConfiguration, **options: Any) -> Any:
