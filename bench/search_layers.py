@@ -47,6 +47,7 @@ class Layers:
     def __init__(self, index: WrittenIndex, queries: Matrix, channel: grpc.aio.Channel, http: HttpConnection) -> None:
         self.queries = len(queries)
         self._index = index
+        self._graph = index.plain_graph()
         self._vectors = queries
         self._stub = searcher_pb2_grpc.SearcherStub(channel)
         self._health = health_pb2_grpc.HealthStub(channel)
@@ -79,7 +80,7 @@ class Layers:
 
     async def ask_faiss(self, number: int) -> list[str]:
         query = self._vectors[number : number + 1]
-        _, rows = self._index.graph.search(query, K, params=self._parameters)
+        _, rows = self._graph.index.search(query, K, params=self._parameters)
         return [str(row) for row in rows[0]]
 
     async def ask_searcher(self, number: int) -> list[str]:

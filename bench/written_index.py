@@ -48,12 +48,26 @@ _DEFAULT_INDEX = IndexParameters()
 
 @dataclass(frozen=True, slots=True)
 class WrittenIndex:
-    """A collection with one segment, and its vectors and graph as plain FAISS sees them."""
+    """A collection with one segment."""
 
     record: CollectionRecord
     segment: SegmentReader
-    #: FAISS HNSW index over the same memory-mapped files that the searcher has; it reads the memory of `vectors`.
-    graph: Any
+
+    def plain_graph(self) -> "PlainGraph":
+        """Its graph as plain FAISS sees it; of an index of type `hnsw`."""
+        field = self.segment.fields[FIELD].description
+        assert field.vectors_file is not None, "every item has a vector"
+        assert field.index is not None, "the segment is written with a graph"
+        folder = self.segment.folder
+        vectors = map_vectors(folder / field.vectors_file, field.rows, field.dimension, field.metric)
+        return PlainGraph(open_graph(folder / field.index.file, vectors), vectors)
+
+
+@dataclass(frozen=True, slots=True)
+class PlainGraph:
+    """FAISS's HNSW index over the same memory-mapped files that the searcher has; it reads the memory of `vectors`."""
+
+    index: Any
     vectors: MappedVectors
 
 
@@ -113,8 +127,7 @@ async def write_index(
     await ManifestStore(blobs, layout).commit(manifest)
     await CollectionRegistry(bus).create(record)
     segment = await depot.open(entry, verify=False)
-    vectors_in_place, graph = _plain_graph(segment)
-    return WrittenIndex(record, segment, graph, vectors_in_place)
+    return WrittenIndex(record, segment)
 
 
 def _write_segment(
@@ -156,11 +169,3 @@ def _item(number: int, vector: Matrix, bucket: int, text: str | None) -> Indexed
         metadata={BUCKET: bucket},
         vectors={FIELD: vector.tobytes()},
     )
-
-
-def _plain_graph(segment: SegmentReader) -> tuple[MappedVectors, Any]:
-    field = segment.fields[FIELD].description
-    assert field.vectors_file is not None, "every item has a vector"
-    assert field.index is not None, "the segment is written with a graph"
-    vectors = map_vectors(segment.folder / field.vectors_file, field.rows, field.dimension, field.metric)
-    return vectors, open_graph(segment.folder / field.index.file, vectors)

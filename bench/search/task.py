@@ -70,7 +70,7 @@ def write_task(folder: Path, name: str, vectors: Matrix, queries: Matrix, *, ins
     np.save(folder / "buckets.npy", buckets)
     np.save(folder / "inserts.npy", perturbed(vectors[chosen], rng))
     for percent in PERCENTS:
-        np.save(folder / f"truth-{percent}.npy", _nearest(vectors, queries, np.flatnonzero(buckets < percent)))
+        np.save(folder / f"truth-{percent}.npy", nearest_rows(vectors, queries, np.flatnonzero(buckets < percent)))
 
 
 def perturbed(vectors: Matrix, rng: np.random.Generator) -> Matrix:
@@ -102,7 +102,10 @@ def recall(found: Sequence[Sequence[int]], truth: Rows) -> float:
     return sum(hits) / wanted
 
 
-def _nearest(vectors: Matrix, queries: Matrix, selected: Rows) -> Rows:
+def nearest_rows(vectors: Matrix, queries: Matrix, selected: Rows | None = None) -> Rows:
+    """The K nearest of the selected vectors, of all for None, for each query by exact search; [queries, K]."""
+    if selected is None:
+        selected = np.arange(len(vectors))
     # All products at once would take gigabytes for a million vectors.
     candidates = vectors if len(selected) == len(vectors) else vectors[selected]
     blocks = []

@@ -13,6 +13,7 @@ TABLES = {
     "durability": "stored by the bus, per second",
     "ingest": "Pictures, per second",
     "search.comparison": "100% may be found",
+    "search.index_types": "must be in memory",
     "search_layers": "Queries a second through gRPC",
     "freshness": "From acknowledged to searchable",
     "merging": "Queries meanwhile",
