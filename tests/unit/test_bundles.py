@@ -90,6 +90,7 @@ def test_a_description_that_is_none(tmp_path, text):
 
 FILES = description()["files"]
 DETECTOR = description()["detector"]
+TEXTS = description()["text_encoder"]
 
 
 @pytest.mark.parametrize(
@@ -105,6 +106,12 @@ DETECTOR = description()["detector"]
         pytest.param({"files": [{**FILES[0], "sha256": "abc"}]}, "sha256", id="a checksum that is none"),
         pytest.param({"classes": None}, "needs `classes`", id="a detector without class names"),
         pytest.param({"detector": {**DETECTOR, "size": 65}}, "multiple of size_multiple", id="an odd detector size"),
+        pytest.param(
+            {"text_encoder": {**TEXTS, "padded_length": 15}}, "at least max_tokens 16", id="too little padding"
+        ),
+        pytest.param(
+            {"text_encoder": None, "document_encoder": TEXTS}, "needs a text_encoder", id="nothing to search with"
+        ),
         pytest.param(
             {"text_encoder": None, "detector": None}, "needs a text_encoder or an image_encoder", id="nothing to embed"
         ),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -19,18 +20,28 @@ from sightwire_embedder.detection import DetectedObject
 from sightwire_embedder.detector import DetectorInput
 from sightwire_embedder.loading import (
     DETECTOR_MODEL,
+    DOCUMENT_MODEL,
     IMAGE_MODEL,
     TEXT_MODEL,
     EngineOptions,
     LoadedModels,
     load_models,
 )
+from sightwire_embedder.text_model import TextModel
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")
 
 #: Shorter texts are tokenized where they are: less work than changing threads.
 _CHARACTERS_TOKENIZED_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """Where texts of one kind go."""
+
+    tokenizer: TextTokenizer
+    batcher: Batcher[TokenIds, Vector]
 
 
 class EmbeddingEngine:
@@ -54,8 +65,8 @@ class EmbeddingEngine:
         self._resources = AsyncExitStack()
         self._batchers: list[Batcher[Any, Any]] = []
         self._spec: BundleSpec | None = None
-        self._tokenizer: TextTokenizer | None = None
-        self._texts: Batcher[TokenIds, Vector] | None = None
+        self._texts: _Texts | None = None
+        self._documents: _Texts | None = None
         self._pictures: PictureAnalyser | None = None
 
     @property
@@ -69,9 +80,8 @@ class EmbeddingEngine:
         bundle = await asyncio.to_thread(load_bundle, self._bundle_folder)
         models = await asyncio.to_thread(load_models, bundle, self._data_folder, self._options)
         self._turns = await self._resources.enter_async_context(ComputeTurns(self._options.worker_count))
-        self._tokenizer = models.tokenizer
-        if models.text is not None:
-            self._texts = self._batcher(TEXT_MODEL, models.text.embed, models, _shape_of_tokens(bundle.spec))
+        self._texts = self._text_side(TEXT_MODEL, models.text, models)
+        self._documents = self._text_side(DOCUMENT_MODEL, models.documents, models) or self._texts
         self._pictures = self._picture_analyser(bundle.spec, models)
         self._spec = bundle.spec
         return self
@@ -84,15 +94,19 @@ class EmbeddingEngine:
         await self._resources.aclose()
 
     async def embed_texts(self, texts: Sequence[str], priority: Priority) -> list[Answer[Vector] | Exception]:
-        """For each text its vector or its own error. Raises `InvalidInputError` if the bundle embeds no texts."""
-        if self._texts is None or self._tokenizer is None:
+        """For each text its vector or its own error; what is ingested is embedded as a document, if that differs.
+
+        Raises `InvalidInputError` if the bundle embeds no texts.
+        """
+        side = self._documents if priority is Priority.INGEST else self._texts
+        if side is None:
             raise InvalidInputError(f"the bundle {self.spec.name} {self.spec.version} embeds no texts")
-        tokenizer = self._tokenizer
+        tokenizer = side.tokenizer
         if sum(map(len, texts)) <= _CHARACTERS_TOKENIZED_AT_ONCE:
             token_ids = tokenizer.tokenize(texts)
         else:
             token_ids = await self._turns.run(priority, lambda: tokenizer.tokenize(texts))
-        return await self._texts.submit_all(token_ids, priority)
+        return await side.batcher.submit_all(token_ids, priority)
 
     async def analyse_picture(
         self,
@@ -125,6 +139,11 @@ class EmbeddingEngine:
         vectors = [analysis.image_vector for analysis in analyses if analysis.image_vector is not None]
         return vectors, max(analysis.model_seconds for analysis in analyses)
 
+    def _text_side(self, name: str, model: TextModel | None, models: LoadedModels) -> "_Texts | None":
+        if model is None:
+            return None
+        return _Texts(model.tokenizer, self._batcher(name, model.encoder.embed, models, model.shape_of))
+
     def _picture_analyser(self, spec: BundleSpec, models: LoadedModels) -> PictureAnalyser | None:
         if models.image is None:
             return None
@@ -152,15 +171,6 @@ class EmbeddingEngine:
         )
         self._batchers.append(batcher)
         return batcher
-
-
-def _shape_of_tokens(spec: BundleSpec) -> Callable[[TokenIds], RequestShape]:
-    padded_length = spec.text_encoder.padded_length if spec.text_encoder else None
-    if padded_length is None:
-        return lambda token_ids: RequestShape(length=len(token_ids))
-    # Where each text is padded to one length, each costs the same.
-    padded = RequestShape(length=padded_length)
-    return lambda _: padded
 
 
 def _shape_of_pixels(_: Pixels) -> RequestShape:

@@ -3,30 +3,28 @@
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from sightwire.bundles import Bundle, BundleSpec
-from sightwire.bundles.encoders import ImageEncoder, TextEncoder
+from sightwire.bundles import Bundle
+from sightwire.bundles.encoders import ImageEncoder
 from sightwire.bundles.inference import ENGINE, GraphLoader, OnnxRuntimeLoader
 from sightwire.bundles.pictures import PictureLimits
 from sightwire.bundles.preprocessing import LetterboxedPicture
-from sightwire.bundles.tokenization import TextTokenizer, TokenIds
 from sightwire_embedder.batching import BatchPolicy, policy_from_latencies
 from sightwire_embedder.batching.calibration import CalibrationCache, Latencies, measure_latencies
 from sightwire_embedder.detector import Detector, DetectorInput
+from sightwire_embedder.text_model import TextModel, load_text_model
 
 logger = logging.getLogger(__name__)
 
 TEXT_MODEL = "text-encoder"
+DOCUMENT_MODEL = "document-encoder"
 IMAGE_MODEL = "image-encoder"
 DETECTOR_MODEL = "detector"
-
-#: Tokens per text when text batches are measured: about a caption. A batch's cost is counted in tokens.
-_MEASURED_TEXT_LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +50,9 @@ class EngineOptions:
 class LoadedModels:
     """The models of one bundle, warm, and how each is to be batched."""
 
-    tokenizer: TextTokenizer | None
-    text: TextEncoder | None
+    text: TextModel | None
+    #: Of texts that are to be found, where they are not encoded as those that search.
+    documents: TextModel | None
     image: ImageEncoder | None
     detector: Detector | None
     policies: dict[str, BatchPolicy]
@@ -69,55 +68,39 @@ def load_models(
     loader = loader or OnnxRuntimeLoader(options.threads_per_call)
     spec = bundle.spec
     normalise = spec.metric == "cosine"
-    tokenizer = text = image = detector = None
-    if spec.text_encoder is not None:
-        tokenizer = TextTokenizer(bundle.path(spec.text_encoder.tokenizer), spec.text_encoder.max_tokens)
-        graph = loader.load(bundle.path(spec.text_encoder.file), [spec.text_encoder.output])
-        text = TextEncoder(graph, spec.text_encoder, normalise=normalise)
+    text = load_text_model(bundle, spec.text_encoder, loader, normalise=normalise)
+    documents = load_text_model(bundle, spec.document_encoder, loader, normalise=normalise)
+    image = detector = None
     if spec.image_encoder is not None:
         graph = loader.load(bundle.path(spec.image_encoder.file), [spec.image_encoder.output])
         image = ImageEncoder(graph, spec.image_encoder, normalise=normalise)
     if spec.detector is not None:
         graph = loader.load(bundle.path(spec.detector.file), [spec.detector.boxes_output, spec.detector.scores_output])
         detector = Detector(graph, spec.detector)
-    measured_text = _measured_text(spec, tokenizer)
-    calls = _batch_calls(text, image, detector, measured_text)
+    texts = {model: loaded for model, loaded in ((TEXT_MODEL, text), (DOCUMENT_MODEL, documents)) if loaded}
+    calls = _batch_calls(texts, image, detector)
     for call in calls.values():
         call(1)
     latencies = _measured(bundle, data_folder, options, calls)
     policies = {
         model: policy_from_latencies(
             latencies[model],
-            unit_cost=_measured_text_cost(spec, measured_text) if model == TEXT_MODEL else 1,
+            unit_cost=texts[model].shape_of(texts[model].measured_text).length if model in texts else 1,
             max_call_seconds=options.max_call_seconds,
         )
         for model in calls
     }
     logger.info("batch policies", extra={"policies": {model: str(policy) for model, policy in policies.items()}})
-    return LoadedModels(tokenizer, text, image, detector, policies)
-
-
-def _measured_text(spec: BundleSpec, tokenizer: TextTokenizer | None) -> TokenIds:
-    """Ids of a text as long as a caption; of a small model, that it has and can take."""
-    if spec.text_encoder is None or tokenizer is None:
-        return np.empty(0, np.int64)
-    length = min(_MEASURED_TEXT_LENGTH, spec.text_encoder.max_tokens)
-    return np.arange(1000, 1000 + length, dtype=np.int64) % tokenizer.vocabulary_size
-
-
-def _measured_text_cost(spec: BundleSpec, measured: TokenIds) -> int:
-    """Tokens that the measured text costs in a batch."""
-    padded_length = spec.text_encoder.padded_length if spec.text_encoder else None
-    return padded_length or len(measured)
+    return LoadedModels(text, documents, image, detector, policies)
 
 
 def _batch_calls(
-    text: TextEncoder | None, image: ImageEncoder | None, detector: Detector | None, measured_text: TokenIds
+    texts: Mapping[str, TextModel], image: ImageEncoder | None, detector: Detector | None
 ) -> dict[str, Callable[[int], object]]:
     """For each model, how to run it on a batch of a given size."""
     calls: dict[str, Callable[[int], object]] = {}
-    if text is not None:
-        calls[TEXT_MODEL] = lambda size, embed=text.embed: embed([measured_text] * size)  # type: ignore[misc]
+    for model, text in texts.items():
+        calls[model] = lambda size, text=text: text.encoder.embed([text.measured_text] * size)  # type: ignore[misc]
     if image is not None:
         picture = np.full((image.spec.size, image.spec.size, 3), 127, np.uint8)
         calls[IMAGE_MODEL] = lambda size, embed=image.embed: embed([picture] * size)  # type: ignore[misc]

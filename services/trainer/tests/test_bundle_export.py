@@ -116,15 +116,20 @@ def test_of_the_default_trunk_training_can_go_on(bundle_folder, tmp_path):
     assert len(operators) < 100, "a compact graph"
 
 
-def test_text_pairs_have_an_encoder_for_each_side(bundle_folder, tmp_path):
+async def test_text_pairs_have_an_encoder_for_each_side(bundle_folder, tmp_path):
     configuration = tiny_configuration(bundle_folder, image=None, documents=TEXT, text=TEXT)
     model = tiny_model(configuration.model)
     folder = export_bundle(model, configuration, tmp_path, card=None, quality=[], provenance="none")
-    encoder, expected = BundleEncoder.open(folder), ModelEncoders(model, size=32)
-    np.testing.assert_allclose(encoder.encode_texts(TEXTS), expected.encode_texts(TEXTS), atol=1e-4)
-    np.testing.assert_allclose(encoder.encode_documents(TEXTS), expected.encode_documents(TEXTS), atol=1e-4)
     assert load_bundle(folder).spec.detector is None
-    assert np.abs(encoder.encode_texts(TEXTS) - encoder.encode_documents(TEXTS)).max() > 0.01
+    encoder, model_encoders = BundleEncoder.open(folder), ModelEncoders(model, size=32)
+    queries, documents = model_encoders.encode_texts(TEXTS), model_encoders.encode_documents(TEXTS)
+    assert np.abs(queries - documents).max() > 0.01
+    np.testing.assert_allclose(encoder.encode_texts(TEXTS), queries, atol=1e-4)
+    np.testing.assert_allclose(encoder.encode_documents(TEXTS), documents, atol=1e-4)
+    async with EmbeddingEngine(folder, tmp_path) as engine:
+        for priority, expected in ((Priority.QUERY, queries), (Priority.INGEST, documents)):
+            answers = await engine.embed_texts(TEXTS, priority)
+            np.testing.assert_allclose(np.stack([answer.value for answer in answers]), expected, atol=1e-4)
 
 
 def test_a_bundle_that_fails_leaves_nothing(tmp_path):
