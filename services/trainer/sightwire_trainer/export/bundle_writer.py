@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from sightwire.bundles import BUNDLE_FILE, Bundle, BundleError, BundleSpec, file_sha256, load_bundle
 from sightwire.bundles.spec import BundleFile
 from sightwire.errors import ConflictError
+from sightwire.segments.atomic_folder import flush_to_disk
 
 LICENCES_FILE: Final = "LICENCES.md"
 
@@ -87,8 +88,11 @@ class BundleWriter:
         text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
         (self.folder / BUNDLE_FILE).write_text(text, encoding="utf-8")
         load_bundle(self.folder)
+        for file in self.folder.iterdir():
+            flush_to_disk(file)
         shutil.rmtree(self._final, ignore_errors=True)
         self.folder.rename(self._final)
+        flush_to_disk(self._final.parent)
         return self._final
 
     def unpublished(self, **members: Any) -> Bundle:

@@ -18,7 +18,7 @@ from sightwire_trainer.data.samples import SampleSource
 from sightwire_trainer.evaluation.encoding import sample_pixels
 from sightwire_trainer.evaluation.model import evaluate_model
 from sightwire_trainer.export.bundle_writer import LICENCES_FILE, BundleWriter
-from sightwire_trainer.export.bundles import measured_quality
+from sightwire_trainer.export.bundles import TORCH_PROGRAM_FILE, measured_quality
 from sightwire_trainer.export.half_weights import with_half_weights
 from sightwire_trainer.export.integer_graphs import Inputs, calibrated_integers, dynamic_integers
 
@@ -79,7 +79,7 @@ def make_variant(folder: Path, destination: Path, variant: Variant, samples: Sam
             if file.path in graphs:
                 origin = f"{file.origin}; then as {variant}"
                 writer.add_graph(file.path, graphs[file.path], licence=file.licence, origin=origin)
-            elif file.path != LICENCES_FILE:
+            elif file.path not in (LICENCES_FILE, TORCH_PROGRAM_FILE):
                 writer.add_from(bundle, file.path)
         after = BundleEncoder(writer.unpublished(**_members(bundle.spec)))
         measures = evaluate_model(after, samples)

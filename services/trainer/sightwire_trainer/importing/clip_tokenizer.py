@@ -6,7 +6,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 
 from sightwire_trainer.export.errors import ExportError
 
-_WORDS: Final = r"""'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
+_WORDS: Final = r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
 _END_OF_WORD: Final = "</w>"
 #: What open_clip's cleaning makes plain (ftfy's `uncurl_quotes`).
 _CURLY_QUOTES: Final = {"[\u2018-\u201b]": "'", "[\u201c-\u201f]": '"'}

@@ -47,7 +47,7 @@ class OpenClipTextTower(nn.Module):
         del self.model.visual
         if recompute:
             _checkpoint_text(self.model)
-        self.tokenizer = _library().get_tokenizer(configuration.name)
+        self.tokenizer = _tokenizer(configuration)
         own = open_clip_dimension(configuration)
         self.projection = nn.Identity() if own == dimension else nn.Linear(own, dimension, bias=False)
         self.register_buffer("device_anchor", torch.empty(0), persistent=False)
@@ -93,6 +93,13 @@ def _create_model(configuration: OpenClipConfiguration, **options: Any) -> Any:
         raise InvalidInputError(
             f"open_clip cannot build {configuration.name!r} (pretrained: {configuration.pretrained}): {error}"
         ) from error
+
+
+def _tokenizer(configuration: OpenClipConfiguration) -> Any:
+    try:
+        return _library().get_tokenizer(configuration.name)
+    except (RuntimeError, ValueError, OSError, ImportError) as error:
+        raise InvalidInputError(f"open_clip cannot give the tokenizer of {configuration.name!r}: {error}") from error
 
 
 def _checkpoint_text(model: Any) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from sightwire.bundles.spec import MeasuredQuality
+from sightwire.contracts.training import RunState
 from sightwire.errors import NotFoundError
 from sightwire_trainer.checkpoints.store import Checkpoint, CheckpointStore
 from sightwire_trainer.configuration import TrainingConfiguration
@@ -35,8 +36,35 @@ def result_of_run(configuration: TrainingConfiguration, folder: Path) -> TwoTowe
     return model.eval()
 
 
-def export_result(configuration: TrainingConfiguration, outcome: TrainingOutcome) -> Path:
-    """A bundle of the run's best weights, among the run's `bundles`; answers its folder.
+def outcome_of_run(configuration: TrainingConfiguration, folder: Path) -> TrainingOutcome:
+    """What came of the run in `folder`, as its checkpoints tell.
+
+    Raises:
+        NotFoundError: the run has no checkpoint.
+        CorruptDataError: the checkpoint cannot be read.
+    """
+    manifest = _checkpoint(configuration, folder).manifest
+    return TrainingOutcome(
+        state=RunState.COMPLETED,
+        folder=folder,
+        steps=manifest.step,
+        epochs=manifest.epoch,
+        measures=manifest.measures,
+        best_step=manifest.step,
+    )
+
+
+def export_result(
+    configuration: TrainingConfiguration,
+    outcome: TrainingOutcome,
+    *,
+    destination: Path | None = None,
+    licence: str = "not stated",
+    torch_program: bool = False,
+) -> Path:
+    """A bundle of the run's best weights, in `destination`, or among the run's `bundles`; answers its folder.
+
+    `licence` is that of the weights; `torch_program` adds the image tower for services that run torch.
 
     Raises:
         NotFoundError: the run has no checkpoint.
@@ -59,11 +87,13 @@ def export_result(configuration: TrainingConfiguration, outcome: TrainingOutcome
     return export_bundle(
         result_of_run(configuration, outcome.folder),
         configuration,
-        folder.bundles,
+        destination or folder.bundles,
         card=card,
         quality=quality,
         provenance=provenance,
         quality_method="Measured on the validation set, by which the weights were chosen",
+        licence=licence,
+        torch_program=torch_program,
     )
 
 
