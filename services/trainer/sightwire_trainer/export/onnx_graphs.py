@@ -78,8 +78,10 @@ def _leave_out_sources(model: onnx.ModelProto) -> None:
     for node in model.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
-    for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
+    for value in (*model.graph.input, *model.graph.output):
         del value.metadata_props[:]
+    for weights in model.graph.initializer:
+        del weights.metadata_props[:]
     del model.graph.value_info[:]
     del model.graph.metadata_props[:]
     del model.metadata_props[:]

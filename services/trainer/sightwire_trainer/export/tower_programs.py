@@ -110,9 +110,9 @@ def _for_inference(tower: nn.Module) -> nn.Module:
     for module in changed.modules():
         # Gradients are what activations would be computed again for.
         if hasattr(module, "grad_checkpointing"):
-            module.grad_checkpointing = False
+            setattr(module, "grad_checkpointing", False)  # noqa: B010  # `nn.Module` declares tensors and modules alone
     if isinstance(changed, TrunkAndHead) and isinstance(changed.trunk, OpenClipTrunk):
-        from timm.utils import reparameterize_model  # type: ignore[import-untyped]
+        from timm.utils.model import reparameterize_model
 
         # Some, such as MobileCLIP's, are trained with branches that one convolution can do the work of.
         changed.trunk.visual = reparameterize_model(changed.trunk.visual)
