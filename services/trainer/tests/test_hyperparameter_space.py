@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from optuna.trial import FixedTrial
 from sightwire_trainer.hyperparameters.base_configuration import BaseConfiguration
-from sightwire_trainer.hyperparameters.index_trials import Measurement, objective, require_fitting
+from sightwire_trainer.hyperparameters.index_trials import IndexTrials, Measurement, objective, require_fitting
 from sightwire_trainer.hyperparameters.space import IndexSpace, TrainingSpace, read_space, shown, suggested
 
 from sightwire.errors import InvalidInputError
@@ -117,3 +118,27 @@ def test_an_index_that_is_too_slow_is_worth_less_than_any_other(
     recall: float, milliseconds: float, expected: float
 ) -> None:
     assert objective(Measurement(recall, milliseconds), 1.0) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "said"),
+    [
+        (None, "cannot read vectors"),
+        (np.zeros(3, np.float32), r"expected vectors as \[rows, dimension\]"),
+        (np.ones((1, 4), np.float32), "expected at least two vectors"),
+        (np.full((4, 4), np.nan, np.float32), "vector 0"),
+    ],
+)
+def test_vectors_that_cannot_be_indexed_are_told(tmp_path: Path, vectors: Any, said: str) -> None:
+    if vectors is not None:
+        np.save(tmp_path / "vectors.npy", vectors)
+    content = {
+        "of": "index",
+        "vectors": "vectors.npy",
+        "milliseconds": 1,
+        "parameters": {"m": {"kind": "int", "low": 4, "high": 8}},
+    }
+    space = read_space(_written(tmp_path, content))
+    assert isinstance(space, IndexSpace)
+    with pytest.raises(InvalidInputError, match=said):
+        IndexTrials(space, tmp_path / "indexes")

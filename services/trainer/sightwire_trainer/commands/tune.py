@@ -48,8 +48,12 @@ def tune(
 
     Ctrl-C or SIGTERM ends it; the same command goes on, with the trials that were running as well.
     """
+    import optuna
+
     from sightwire_trainer.hyperparameters.space import TrainingSpace, read_space
 
+    # What it tells of trials, this command tells by itself.
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     chosen = read_space(space)
     best_file = out or study.with_name(f"{study.stem}.best.yaml")
     if isinstance(chosen, TrainingSpace):
@@ -110,12 +114,17 @@ def _tune_training(
 
 
 def _tune_index(space: "IndexSpace", file: Path, *, trials: int, best_file: Path) -> _Finished:
-    from sightwire_trainer.hyperparameters.index_trials import IndexTrials, parameters_with, require_fitting
+    from sightwire_trainer.hyperparameters.index_trials import (
+        IndexTrials,
+        content_digests,
+        parameters_with,
+        require_fitting,
+    )
     from sightwire_trainer.hyperparameters.space import shown
     from sightwire_trainer.hyperparameters.study import opened_study
 
     require_fitting(space.fixed, space.parameters)
-    with opened_study(file, space, base=None, epochs=1) as study:
+    with opened_study(file, space, base=content_digests(space), epochs=1) as study:
         carried_out = IndexTrials(space, file.with_name(f"{file.stem}-trials"))
         finished = _search(study, carried_out.carry_out, space, trials=trials, workers=1, interrupt=lambda: None)
     if finished.best is not None:
@@ -133,11 +142,7 @@ def _search(
     workers: int,
     interrupt: Callable[[], None],
 ) -> _Finished:
-    import optuna
-
     from sightwire_trainer.hyperparameters.searching import search
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
 
     def told(trial: "FrozenTrial") -> None:
         notices.print(_line(space, trial), markup=False)

@@ -9,11 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import faiss
 import numpy as np
 import numpy.typing as npt
 import optuna
 from pydantic import ValidationError
 
+from sightwire.bundles import file_sha256
 from sightwire.contracts.collections import IndexParameters, IndexType
 from sightwire.errors import InvalidInputError
 from sightwire.segments.description import FieldDescription, IndexDescription
@@ -55,17 +57,16 @@ def objective(measurement: Measurement, milliseconds: float) -> float:
 
 
 class IndexTrials:
-    """Builds indexes in `folder`; those that differ only in how they are searched are built once."""
+    """Builds indexes under `folder`; those that differ only in how they are searched are built once."""
 
     def __init__(self, space: IndexSpace, folder: Path) -> None:
         self._space = space
-        self._folder = folder
+        # Other vectors have indexes of their own.
+        self._folder = folder = folder / _digest([content_digests(space), space.metric, space.queries_at_most])
         folder.mkdir(parents=True, exist_ok=True)
-        vectors = _read(space.vectors)
-        queries = vectors if space.queries is None else _read(space.queries)
-        stored = storable_vectors(vectors, space.metric, lambda row: f"row {row} of {space.vectors}")
-        chosen = np.random.default_rng(0).permutation(len(queries))[: space.queries_at_most]
-        self._queries = query_vectors(queries[np.sort(chosen)], stored.shape[1], space.metric)
+        vectors, queries = _vectors_and_queries(space)
+        stored = storable_vectors(vectors, space.metric, lambda row: f"vector {row} of those of {space.vectors}")
+        self._queries = query_vectors(queries, stored.shape[1], space.metric)
         self._rows, self._dimension = stored.shape
         write_vectors(folder / _VECTORS_FILE, stored, space.metric)
         exact = VectorIndex(folder, self._field(None)).search_prepared(self._queries, space.k, exact=True)
@@ -86,6 +87,7 @@ class IndexTrials:
         """Recall and time of an index; queries are asked one by one, by one thread."""
         kind = choose_kind(parameters.type, rows=self._rows, min_rows=0, hurry=False)
         index = VectorIndex(self._folder, self._field(self._built(kind, parameters)))
+        faiss.omp_set_num_threads(1)
         found, seconds = [], []
         for query in self._queries:
             started = time.perf_counter()
@@ -118,6 +120,19 @@ class IndexTrials:
         )
 
 
+def content_digests(space: IndexSpace) -> dict[str, str]:
+    """The sha256 of each file of vectors: values of trials are comparable only between the same.
+
+    Raises:
+        InvalidInputError: a file cannot be read.
+    """
+    files = {"vectors": space.vectors} | ({} if space.queries is None else {"queries": space.queries})
+    try:
+        return {name: file_sha256(path) for name, path in files.items()}
+    except OSError as error:
+        raise InvalidInputError(f"cannot read vectors: {error}") from None
+
+
 def parameters_with(values: dict[str, Value]) -> IndexParameters:
     """Index parameters of the values of a trial; HNSW unless `type` says otherwise.
 
@@ -145,6 +160,17 @@ def require_fitting(fixed: dict[str, Value], parameters: dict[str, Range]) -> No
 def _note(_study: optuna.Study, *, trial: optuna.Trial, measurement: Measurement) -> None:
     trial.set_user_attr(RECALL, measurement.recall)
     trial.set_user_attr(MILLISECONDS, measurement.milliseconds)
+
+
+def _vectors_and_queries(space: IndexSpace) -> tuple[Matrix, Matrix]:
+    """What is indexed and what is asked. Queries from among the rows are not indexed: each would find itself."""
+    vectors = _read(space.vectors)
+    asked = vectors if space.queries is None else _read(space.queries)
+    at_most = len(asked) // 2 if space.queries is None else len(asked)
+    chosen = np.random.default_rng(0).permutation(len(asked))[: min(space.queries_at_most, at_most)]
+    if not len(chosen):
+        raise InvalidInputError(f"expected at least two vectors in {space.vectors}, got {len(vectors)}")
+    return np.delete(vectors, chosen, axis=0) if space.queries is None else vectors, asked[chosen]
 
 
 def _read(path: Path) -> Matrix:

@@ -76,7 +76,9 @@ class IndexSpace(_Part):
     of: Literal["index"]
     sampler: Sampler = TpeSampler()
     vectors: Path = Field(description=".npy of float32 [rows, dimension], that are indexed")
-    queries: Path | None = Field(default=None, description=".npy of the same dimension; none: rows of `vectors`")
+    queries: Path | None = Field(
+        default=None, description=".npy of the same dimension; none: rows of `vectors`, kept out"
+    )
     queries_at_most: Count = Field(default=500, description="Queries that are asked in each trial")
     metric: Metric = Metric.COSINE
     k: Count = 10

@@ -41,11 +41,15 @@ class TrainingTrials:
     threads: int = 0
     cache: Path | None = None
     _jobs: set[TrainingJob] = field(default_factory=set)
+    _is_interrupted: bool = False
 
     def interrupt(self) -> None:
-        """All trials end after a checkpoint."""
+        """All trials end after a checkpoint; asked for again, at once."""
         for job in self._jobs:
+            if self._is_interrupted:
+                job.kill()
             job.interrupt()
+        self._is_interrupted = True
 
     async def carry_out(self, thread: StudyThread, trial: optuna.Trial) -> TrialEnd:
         """Trains with the trial's values until the end, or until the study prunes it."""
@@ -67,6 +71,8 @@ class TrainingTrials:
         job = TrainingJob(order, told=judge.told, max_deaths=_MAX_DEATHS)
         judging = asyncio.create_task(judge.judge(job))
         self._jobs.add(job)
+        if self._is_interrupted:
+            job.interrupt()
         try:
             completed = await job.carry_out()
         except RefusedRun as refusal:

@@ -5,21 +5,24 @@ process.
 """
 
 import fcntl
-import hashlib
 import logging
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
+from sightwire.bundles import BUNDLE_FILE, file_sha256
 from sightwire.contracts.training import RunState, TrainingCompleted, TrainingProgress
-from sightwire.errors import SightwireError
+from sightwire.errors import ConflictError, SightwireError
 from sightwire.platform.parent_death import end_with_parent
 from sightwire.settings import SharedSettings, load_settings
 from sightwire.telemetry.logs import configure_logs
 from sightwire_trainer.jobs.order import Evaluated, RunEnded, RunFailed, RunMessage, RunOrder, StepTaken
+
+if TYPE_CHECKING:
+    from sightwire_trainer.training.outcome import TrainingOutcome
 
 logger = logging.getLogger(__name__)
 
@@ -32,18 +35,10 @@ def main() -> None:
     os.nice(order.nice)
     if order.service is not None:
         configure_logs(load_settings(SharedSettings), service=order.service)
-    order.folder.mkdir(parents=True, exist_ok=True)
-    with _folder_to_itself(order.folder):
-        try:
-            voice.say(RunEnded(completed=_carried_out(order, voice)))
-        except SightwireError as error:
-            voice.say(RunFailed(code=error.code, detail=error.detail, steps=voice.step))
-            sys.exit(1)
-        except Exception as error:
-            logger.exception("a run failed unexpectedly")
-            detail = f"{type(error).__name__}: {error}"
-            voice.say(RunFailed(code=SightwireError.code, detail=detail, steps=voice.step))
-            sys.exit(1)
+    end = _end_of(order, voice)
+    voice.say(end)
+    if isinstance(end, RunFailed):
+        sys.exit(1)
 
 
 class _Voice:
@@ -51,14 +46,12 @@ class _Voice:
 
     def __init__(self, output: BinaryIO) -> None:
         self._output = output
-        self.step = 0
 
     def say(self, message: RunMessage) -> None:
         self._output.write(message.model_dump_json().encode() + b"\n")
         self._output.flush()
 
     def progressed(self, progress: TrainingProgress) -> None:
-        self.step = progress.step
         self.say(StepTaken(progress=progress))
 
     def evaluated(self, progress: TrainingProgress) -> None:
@@ -68,8 +61,23 @@ class _Voice:
         """Says nothing: the run's end is told when its bundle is made as well."""
 
 
-def _carried_out(order: RunOrder, voice: _Voice) -> TrainingCompleted:
-    # Here, so that a process that waits for the folder, or is refused, has not imported torch for it.
+def _end_of(order: RunOrder, voice: _Voice) -> RunEnded | RunFailed:
+    try:
+        with _folder_to_itself(order.folder):
+            try:
+                outcome = _trained(order, voice)
+            except ConflictError as error:
+                return RunFailed(code=error.code, detail=error.detail, refused=True)
+            return RunEnded(completed=_completed(order, outcome, _exported(order, outcome)))
+    except SightwireError as error:
+        return RunFailed(code=error.code, detail=error.detail)
+    except Exception as error:
+        logger.exception("a run failed unexpectedly")
+        return RunFailed(code=SightwireError.code, detail=f"{type(error).__name__}: {error}")
+
+
+def _trained(order: RunOrder, voice: _Voice) -> "TrainingOutcome":
+    # Here, so that a process that waits for the folder has not imported torch for it.
     import torch
 
     from sightwire_trainer.training.interruption import cancelled_by_signals
@@ -78,27 +86,29 @@ def _carried_out(order: RunOrder, voice: _Voice) -> TrainingCompleted:
     if order.threads:
         torch.set_num_threads(order.threads)
     with cancelled_by_signals() as cancelled:
-        outcome = train(
+        return train(
             order.configuration, order.folder, listener=voice, cancelled=cancelled, run=order.run, cache=order.cache
         )
-    bundle: Path | None = None
-    if order.export and outcome.state is RunState.COMPLETED:
-        from sightwire_trainer.training.result import export_result
 
-        bundle = export_result(order.configuration, outcome)
+
+def _exported(order: RunOrder, outcome: "TrainingOutcome") -> Path | None:
+    if not order.export or outcome.state is not RunState.COMPLETED:
+        return None
+    from sightwire_trainer.training.result import export_result
+
+    return export_result(order.configuration, outcome)
+
+
+def _completed(order: RunOrder, outcome: "TrainingOutcome", bundle: Path | None) -> TrainingCompleted:
     return TrainingCompleted(
         run=order.run,
         state=outcome.state,
         bundle=None if bundle is None else str(bundle),
-        bundle_sha256=None if bundle is None else _sha256(bundle / "bundle.yaml"),
+        bundle_sha256=None if bundle is None else file_sha256(bundle / BUNDLE_FILE),
         measures=outcome.measures,
         steps=outcome.steps,
         seconds=outcome.seconds,
     )
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _private_output() -> BinaryIO:
@@ -111,6 +121,7 @@ def _private_output() -> BinaryIO:
 @contextmanager
 def _folder_to_itself(folder: Path) -> Iterator[None]:
     """Waits until no other process carries out the run in this folder, say one whose request was delivered twice."""
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -140,7 +140,7 @@ class TrainingJob:
             self._process.ask_to_end()
 
     def _failed(self, failure: RunFailed, seconds: float) -> TrainingCompleted:
-        if failure.code == "conflict":
+        if failure.refused:
             raise RefusedRun(failure.code, failure.detail)
         return self._completed(RunState.FAILED, seconds, reason=failure.detail)
 

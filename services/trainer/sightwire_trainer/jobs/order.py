@@ -56,7 +56,8 @@ class RunFailed(_Message):
     event: Literal["failure"] = "failure"
     code: str
     detail: str
-    steps: int = 0
+    #: The folder has a run of another configuration, which is as it was.
+    refused: bool = False
 
 
 RunMessage = Annotated[StepTaken | Evaluated | RunEnded | RunFailed, Field(discriminator="event")]
