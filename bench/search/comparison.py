@@ -1,14 +1,13 @@
 """Search engines side by side: the same vectors, the same queries, the same recall, one machine.
 
-`python -m bench.search.comparison` measures one engine after the other, each in a process of its own, and writes what
-it saw as JSON, as tables, and as a plot. A run that was cut off is taken up with `--resume`; engines that it measured
-are not measured again.
+`python -m bench.search.comparison` measures engines, each in a process of its own, and writes what it saw as JSON, as
+tables, and as a plot. Servers take turns, libraries come one after the other. A run that was cut off is taken up with
+`--resume`; engines that it measured are not measured again.
 """
 
 import argparse
 import asyncio
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from typing import Final
 from bench.cache import cache_folder
 from bench.report import machine_line
 from bench.search.catalogue import ENGINES, EngineEntry
+from bench.search.engine_process import EngineProcess
 from bench.search.merge_cost import measure_merges
 from bench.search.peers.installing import PACKAGES, NotAvailableError
 from bench.search.results import Comparison, EngineResult, Machine, MergeCost
@@ -30,10 +30,6 @@ from bench.written_index import clustered_vectors
 _REPOSITORY: Final = Path(__file__).parents[2]
 _QUESTIONS: Final = 1_000
 _INSERTS: Final = 5_000
-#: What an engine may take at most: so long, and so long more for each vector.
-_ENGINE_SECONDS: Final = 300.0
-_VECTOR_SECONDS: Final = 0.01
-_ERROR_TAIL: Final = 300
 
 
 def main() -> None:
@@ -95,11 +91,16 @@ def _compare(
     for size in sizes or [len(vectors)]:
         folder_of_size = folder / str(size)
         task_folder = folder_of_size / "task"
-        if not all((folder_of_size / f"{entry.name}.json").exists() for entry in engines):
+        if not all(_result_file(folder_of_size, entry).exists() for entry in engines):
             shutil.rmtree(task_folder, ignore_errors=True)
             inserts = min(_INSERTS, size // 10)
             write_task(task_folder, name, enlarged(vectors, size), queries, inserts=inserts)
-        results += [_measured(entry, folder_of_size, size, queries.shape[1], quick=quick) for entry in engines]
+        for group in _groups(engines):
+            _measure(group, folder_of_size, size, queries.shape[1], quick=quick)
+        results += [
+            EngineResult.model_validate_json(_result_file(folder_of_size, entry).read_text(encoding="utf-8"))
+            for entry in engines
+        ]
         # A million vectors are not worth keeping, as they are quick to make.
         shutil.rmtree(task_folder, ignore_errors=True)
     costs = [_merge_cost(folder, enlarged(vectors, items)) for items in merges]
@@ -116,19 +117,21 @@ def _wordnet() -> tuple[str, Matrix, Matrix]:
     return "WordNet definitions", corpus.vectors, read_questions(corpus.synsets, _QUESTIONS).vectors
 
 
-def _measured(entry: EngineEntry, folder: Path, vectors: int, dimension: int, *, quick: bool) -> EngineResult:
-    """The engine's result: that of the run before, a new one, or one that says why there is none."""
-    path = folder / f"{entry.name}.json"
-    if path.exists():
-        print(f"{entry.label}, {vectors:,} vectors: measured before", file=sys.stderr, flush=True)
-        return EngineResult.model_validate_json(path.read_text(encoding="utf-8"))
-    print(f"{entry.label}, {vectors:,} vectors …", file=sys.stderr, flush=True)
+def _groups(engines: Sequence[EngineEntry]) -> list[list[EngineEntry]]:
+    """Servers and what they are held against take turns; libraries, which are further apart, come one by one."""
+    taking_turns = [entry for entry in engines if entry.kind != "library"]
+    alone = [[entry] for entry in engines if entry.kind == "library"]
+    return [taking_turns, *alone] if taking_turns else alone
+
+
+def _measure(engines: Sequence[EngineEntry], folder: Path, vectors: int, dimension: int, *, quick: bool) -> None:
+    """Writes the result of each engine that has none yet, or why there is none."""
     before = Machine.now()
-    try:
-        _measure_in_its_process(entry, folder / "task", path, vectors, quick=quick)
-    except NotAvailableError as error:
+    running: list[EngineProcess] = []
+
+    def failed(entry: EngineEntry, error: NotAvailableError) -> None:
         print(f"{entry.label} is not measured: {error}", file=sys.stderr, flush=True)
-        return EngineResult(
+        result = EngineResult(
             engine=entry.name,
             label=entry.label,
             kind=entry.kind,
@@ -138,29 +141,42 @@ def _measured(entry: EngineEntry, folder: Path, vectors: int, dimension: int, *,
             after=Machine.now(),
             failure=str(error),
         )
-    return EngineResult.model_validate_json(path.read_text(encoding="utf-8"))
+        _result_file(folder, entry).write_text(result.model_dump_json(), encoding="utf-8")
 
+    def goes_on(process: EngineProcess) -> bool:
+        try:
+            return process.wants_turn()
+        except NotAvailableError as error:
+            failed(process.entry, error)
+            return False
 
-def _measure_in_its_process(entry: EngineEntry, task: Path, result: Path, vectors: int, *, quick: bool) -> None:
-    """Raises NotAvailableError when the engine cannot be had, fails, or takes too long."""
-    for each in entry.needs:
-        each.installed()
-    python = PACKAGES.installed() / "bin/python" if entry.is_peer else Path(sys.executable)
-    options = ["--quick"] if quick else []
-    command = [str(python), "-m", "bench.search.measuring", entry.name, str(task), str(result), *options]
-    seconds = _ENGINE_SECONDS + _VECTOR_SECONDS * vectors
-    process = subprocess.Popen(command, cwd=_REPOSITORY, stderr=subprocess.PIPE, text=True, errors="replace")
     try:
-        _, errors = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        # As Ctrl-C would, so that it ends the server that it has started.
-        process.send_signal(signal.SIGINT)
-        process.communicate()
-        raise NotAvailableError(f"it had not finished after {seconds:.0f} s") from None
-    if process.returncode:
-        print(errors, file=sys.stderr, flush=True)
-        reason = (errors.strip().splitlines() or [f"it ended with {process.returncode}"])[-1]
-        raise NotAvailableError(reason[-_ERROR_TAIL:])
+        for entry in engines:
+            path = _result_file(folder, entry)
+            known = ": measured before" if path.exists() else " …"
+            print(f"{entry.label}, {vectors:,} vectors{known}", file=sys.stderr, flush=True)
+            if path.exists():
+                continue
+            try:
+                process = EngineProcess(entry, folder / "task", path, vectors, quick=quick)
+            except NotAvailableError as error:
+                failed(entry, error)
+                continue
+            running.append(process)
+            if not goes_on(process):
+                running.remove(process)
+        while running:
+            for process in list(running):
+                process.take_turn()
+                if not goes_on(process):
+                    running.remove(process)
+    finally:
+        for process in running:
+            process.stop()
+
+
+def _result_file(folder: Path, entry: EngineEntry) -> Path:
+    return folder / f"{entry.name}.json"
 
 
 def _merge_cost(folder: Path, vectors: Matrix) -> MergeCost:

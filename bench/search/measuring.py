@@ -7,6 +7,7 @@ asked from here. Peers run with the interpreter of their own virtual environment
 import argparse
 import asyncio
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,6 +19,7 @@ import numpy as np
 
 from bench.search.catalogue import ENGINES, EngineEntry
 from bench.search.engine import Clients, Engine, Rate, TakesInserts
+from bench.search.engine_process import TURN
 from bench.search.results import EngineResult, LoopResult, Machine
 from bench.search.task import PERCENTS, Rows, Task, recall
 
@@ -36,6 +38,9 @@ _CHECK_SECONDS: Final = 20.0
 _STEPS_BACK: Final = 3
 CLIENTS: Final = (1, 16)
 
+#: Returns when this engine may load the machine.
+WaitForTurn = Callable[[], Awaitable[None]]
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -49,11 +54,11 @@ class Plan:
 
     @classmethod
     def of(cls, quick: bool) -> "Plan":
-        return cls(1, 0.5, 0.1) if quick else cls(3, 2.0, 6.0)
+        return cls(1, 0.5, 0.1) if quick else cls(5, 2.0, 6.0)
 
 
-async def measure_engine(entry: EngineEntry, task_folder: Path, plan: Plan) -> EngineResult:
-    """Builds, finds the efforts, runs the loops, looks at the memory, inserts."""
+async def measure_engine(entry: EngineEntry, task_folder: Path, plan: Plan, wait_for_turn: WaitForTurn) -> EngineResult:
+    """Builds, finds the efforts, then by turns: each round of each loop; at last looks at the memory, and inserts."""
     before = Machine.now()
     task = Task.read(task_folder)
     vectors, dimension = task.vectors.shape
@@ -64,11 +69,16 @@ async def measure_engine(entry: EngineEntry, task_folder: Path, plan: Plan) -> E
             flood: float | None = None
             warming = await engine.asking(effort=_WARM_UP_EFFORT, percent=100)
             await warming.loop(CLIENTS[-1], queries=queries, seconds=plan.warm_up_seconds)
-            for percent in PERCENTS if entry.knows_filters else PERCENTS[:1]:
-                clients, effort, reached = await _tuned(engine, task.truth[percent], percent)
-                loops += await _loops(clients, queries, plan, percent=percent, effort=effort, reached=reached)
+            percents = PERCENTS if entry.knows_filters else PERCENTS[:1]
+            tuned = {percent: await _tuned(engine, task.truth[percent], percent) for percent in percents}
+            for percent in percents:
+                # Efforts are a setting of the collection in some engines.
+                clients = await engine.asking(effort=tuned[percent].effort, percent=percent)
+                loops += await _loops(clients, queries, plan, tuned[percent], wait_for_turn)
                 if flood is None:
+                    await wait_for_turn()
                     flood = await clients.flood(queries=queries, seconds=plan.seconds)
+            await wait_for_turn()
             resident = engine.resident_bytes()
             insert_rate = await _insert_rate(engine, task) if isinstance(engine, TakesInserts) else None
             build_seconds = engine.build_seconds or None
@@ -107,8 +117,16 @@ async def smallest_effort(efforts: Sequence[int], recall_of: Callable[[int], Awa
     return efforts[low], seen[low]
 
 
-async def _tuned(engine: Engine, truth: Rows, percent: int) -> tuple[Clients, int, float]:
-    """Clients that ask with the smallest effort that reaches the recall, that effort, and the recall."""
+@dataclass(frozen=True, slots=True)
+class _Tuned:
+    """The smallest effort that reaches the recall at a selectivity, and the recall."""
+
+    percent: int
+    effort: int
+    recall: float
+
+
+async def _tuned(engine: Engine, truth: Rows, percent: int) -> _Tuned:
 
     async def recall_of(effort: int, numbers: Rows) -> float:
         clients = await engine.asking(effort=effort, percent=percent)
@@ -125,7 +143,7 @@ async def _tuned(engine: Engine, truth: Rows, percent: int) -> tuple[Clients, in
         effort, reached = tried, await recall_of(tried, checked)
         if reached >= RECALL:
             break
-    return await engine.asking(effort=effort, percent=percent), effort, reached
+    return _Tuned(percent, effort, reached)
 
 
 def _spread(count: int, wanted: int) -> Rows:
@@ -134,17 +152,18 @@ def _spread(count: int, wanted: int) -> Rows:
 
 
 async def _loops(
-    clients: Clients, queries: int, plan: Plan, *, percent: int, effort: int, reached: float
+    clients: Clients, queries: int, plan: Plan, tuned: _Tuned, wait_for_turn: WaitForTurn
 ) -> list[LoopResult]:
     seen: dict[int, list[Rate]] = {count: [] for count in CLIENTS}
     for _ in range(plan.rounds):
         for count, rates in seen.items():
+            await wait_for_turn()
             rates.append(await clients.loop(count, queries=queries, seconds=plan.seconds))
     return [
         LoopResult(
-            percent=percent,
-            effort=effort,
-            recall=reached,
+            percent=tuned.percent,
+            effort=tuned.effort,
+            recall=tuned.recall,
             clients=count,
             queries_per_second=statistics.median(rate.queries_per_second for rate in rates),
             p50_ms=1e3 * statistics.median(rate.latency.p50 for rate in rates),
@@ -160,6 +179,17 @@ async def _insert_rate(engine: TakesInserts, task: Task) -> float:
     return len(task.inserts) / (time.perf_counter() - started)
 
 
+async def at_once() -> None:
+    """For an engine that is measured alone."""
+
+
+async def when_told() -> None:
+    """Says that a turn is wanted, and waits for it."""
+    print(TURN, flush=True)
+    if not await asyncio.to_thread(sys.stdin.readline):
+        raise EOFError("whoever gave turns has gone")
+
+
 def main() -> None:
     """Writes the result of one engine to a file."""
     parser = argparse.ArgumentParser(description="Measures one engine; `python -m bench.search.comparison` does all.")
@@ -167,9 +197,11 @@ def main() -> None:
     parser.add_argument("task", type=Path)
     parser.add_argument("result", type=Path)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--turns", action="store_true", help="wait for each turn: see engine_process.py")
     arguments = parser.parse_args()
     entry = ENGINES[arguments.engine]
-    result = asyncio.run(measure_engine(entry, arguments.task, Plan.of(arguments.quick)))
+    wait_for_turn = when_told if arguments.turns else at_once
+    result = asyncio.run(measure_engine(entry, arguments.task, Plan.of(arguments.quick), wait_for_turn))
     arguments.result.write_text(result.model_dump_json(), encoding="utf-8")
 
 

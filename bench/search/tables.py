@@ -85,7 +85,7 @@ def _building(engines: Sequence[EngineResult]) -> Table:
             for engine in engines
         ],
         note="Inserts go into the finished index and count until they can be found. As many as possible: batches of "
-        "all queries for FAISS, 64 clients for the others.",
+        "all queries for FAISS, calls with 256 queries for Sightwire, 64 clients for the others.",
     )
 
 
