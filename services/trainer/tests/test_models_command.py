@@ -46,7 +46,8 @@ def test_an_open_clip_model(tmp_path):
     assert (spec.text_encoder.max_tokens, spec.text_encoder.padded_length) == (77, 77)
 
     encoder = BundleEncoder.open(folder)
-    prepare = open_clip.image_transform_v2(open_clip.transform.PreprocessCfg(**model.visual.preprocess_cfg), False)
+    preprocessing = open_clip.transform.PreprocessCfg(**model.visual.preprocess_cfg)
+    prepare = open_clip.transform.image_transform_v2(preprocessing, is_train=False)
     gradient = np.linspace(0, 255, 96 * 64 * 3).reshape(96, 64, 3).astype(np.uint8)
     with torch.no_grad():
         texts = model.encode_text(open_clip.get_tokenizer("tiny-test-clip")(TEXTS), normalize=True).numpy()

@@ -188,7 +188,9 @@ def _print_exported(folder: Path, reports: "list[VariantReport]", *, as_json: bo
     from sightwire_trainer.commands.bundle_output import variant_rows
 
     if as_json:
-        print_json({"bundle": str(folder), "variants": [asdict(report) for report in reports]})
+        print_json(
+            {"bundle": str(folder), "variants": [asdict(report) | {"folder": str(report.folder)} for report in reports]}
+        )
         return
     for made in (folder, *(report.folder for report in reports)):
         typer.echo(str(made))
