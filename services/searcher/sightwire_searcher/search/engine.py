@@ -88,7 +88,8 @@ class SearchEngine:
                 rankings.append(Ranking([], complete=True))
                 continue
             report = FieldReport(query.targets[number].field, field_depth) if explanation is not None else None
-            rankings.extend(self._rank(snapshot, query, number, vector, field_depth, report))
+            search = _field_search(query, number, field_depth)
+            rankings.extend(rank_field(snapshot, self._selections, search, vector, report))
             if explanation is not None and report is not None:
                 explanation.fields.append(report)
         by_words = None
@@ -98,18 +99,6 @@ class SearchEngine:
             if explanation is not None and text_report is not None:
                 explanation.texts.append(text_report)
         return _fused(snapshot, query, vectors, rankings, by_words)
-
-    def _rank(
-        self,
-        snapshot: Snapshot,
-        query: Query,
-        number: int,
-        matrix: Matrix,
-        depth: int,
-        report: FieldReport | None = None,
-    ) -> list[Ranking]:
-        search = _field_search(query, number, depth)
-        return rank_field(snapshot, self._selections, search, matrix, report)
 
     def _respond(
         self,

@@ -1,13 +1,14 @@
 """Searches one field of all segments of a snapshot."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from sightwire.segments.search_plan import SearchPlan
+from sightwire.segments.vector_index import SearchHits
 from sightwire.segments.vectors import Matrix
 from sightwire_searcher.search.explanation import FieldReport, SegmentReport, strategy_of
 from sightwire_searcher.search.query import CheckedFilter
@@ -80,25 +81,34 @@ def rank_items(snapshot: Snapshot, selections: Selections, search: FieldSearch, 
     """
     parts: list[SegmentHits] = []
     allowed = 0
-    for segment, view in enumerate(snapshot.segments):
-        choice = selections.vectors(view, search.field, search.filter)
-        if choice.count:
-            allowed += choice.count
-            index = view.reader.fields[search.field]
-            k = min(search.depth, choice.count)
-            hits = index.search_prepared(query, k, selection=choice.selection, ef_search=search.ef_search)
-            parts.append(SegmentHits(segment, hits.scores[0], hits.rows[0]))
+    for segment, count, hits in item_hits(snapshot, selections, search, query):
+        allowed += count
+        parts.append(SegmentHits(segment, hits.scores[0], hits.rows[0]))
     return Ranking(found=merge(snapshot, parts, search.depth), complete=allowed <= search.depth)
 
 
-def _search_items(view: SegmentView, search: FieldSearch, choice: Choice, queries: Matrix) -> _SegmentAnswer:
-    k = min(search.depth, choice.count)
+def item_hits(
+    snapshot: Snapshot, selections: Selections, search: FieldSearch, queries: Matrix
+) -> Iterator[tuple[int, int, SearchHits]]:
+    """Searches a field of items in each segment that has any to find: the segment, how many may be found, the hits."""
+    for segment, view in enumerate(snapshot.segments):
+        choice = selections.vectors(view, search.field, search.filter)
+        if choice.count:
+            yield segment, choice.count, _hits_of_items(view, search, choice, queries)
+
+
+def _hits_of_items(view: SegmentView, search: FieldSearch, choice: Choice, queries: Matrix) -> SearchHits:
     index = view.reader.fields[search.field]
-    hits = index.search_prepared(queries, k, selection=choice.selection, ef_search=search.ef_search)
+    k = min(search.depth, choice.count)
+    return index.search_prepared(queries, k, selection=choice.selection, ef_search=search.ef_search)
+
+
+def _search_items(view: SegmentView, search: FieldSearch, choice: Choice, queries: Matrix) -> _SegmentAnswer:
+    hits = _hits_of_items(view, search, choice, queries)
     return _SegmentAnswer(
         scores=list(hits.scores),
         rows=list(hits.rows),
-        complete=[k == choice.count] * len(queries),
+        complete=[choice.count <= search.depth] * len(queries),
         plan=hits.plan,
     )
 

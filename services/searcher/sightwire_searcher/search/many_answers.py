@@ -13,7 +13,7 @@ from sightwire.segments.reader import SegmentReader
 from sightwire.segments.vector_index import SearchHits
 from sightwire.segments.vectors import Matrix
 from sightwire.v1 import searcher_pb2
-from sightwire_searcher.search.field_rankings import FieldSearch, rank_field
+from sightwire_searcher.search.field_rankings import FieldSearch, item_hits, rank_field
 from sightwire_searcher.search.rankings import Found, SegmentHits, merge
 from sightwire_searcher.search.selections import Selections
 from sightwire_searcher.snapshot import Snapshot
@@ -80,14 +80,7 @@ def _hit_table(snapshot: Snapshot, selections: Selections, search: FieldSearch, 
         for number, ranking in enumerate(rank_field(snapshot, selections, search, queries)):
             table.put(number, ranking.found)
         return table
-    parts: list[tuple[int, SearchHits]] = []
-    for segment, view in enumerate(snapshot.segments):
-        choice = selections.vectors(view, search.field, search.filter)
-        if choice.count:
-            index = view.reader.fields[search.field]
-            k = min(search.depth, choice.count)
-            hits = index.search_prepared(queries, k, selection=choice.selection, ef_search=search.ef_search)
-            parts.append((segment, hits))
+    parts = [(segment, hits) for segment, _, hits in item_hits(snapshot, selections, search, queries)]
     if parts:
         for number in _fill(table, parts).tolist():
             of_query = [SegmentHits(segment, hits.scores[number], hits.rows[number]) for segment, hits in parts]
