@@ -95,12 +95,10 @@ def _compare(
             shutil.rmtree(task_folder, ignore_errors=True)
             inserts = min(_INSERTS, size // 10)
             write_task(task_folder, name, enlarged(vectors, size), queries, inserts=inserts)
+        of_size: dict[str, EngineResult] = {}
         for group in _groups(engines):
-            _measure(group, folder_of_size, size, queries.shape[1], quick=quick)
-        results += [
-            EngineResult.model_validate_json(_result_file(folder_of_size, entry).read_text(encoding="utf-8"))
-            for entry in engines
-        ]
+            of_size |= _measured(group, folder_of_size, size, queries.shape[1], quick=quick)
+        results += [of_size[entry.name] for entry in engines]
         # A million vectors are not worth keeping, as they are quick to make.
         shutil.rmtree(task_folder, ignore_errors=True)
     costs = [_merge_cost(folder, enlarged(vectors, items)) for items in merges]
@@ -124,14 +122,18 @@ def _groups(engines: Sequence[EngineEntry]) -> list[list[EngineEntry]]:
     return [taking_turns, *alone] if taking_turns else alone
 
 
-def _measure(engines: Sequence[EngineEntry], folder: Path, vectors: int, dimension: int, *, quick: bool) -> None:
-    """Writes the result of each engine that has none yet, or why there is none."""
+def _measured(
+    engines: Sequence[EngineEntry], folder: Path, vectors: int, dimension: int, *, quick: bool
+) -> dict[str, EngineResult]:
+    """By engine: the result of the run before, a new one, or one that says why there is none."""
     before = Machine.now()
     running: list[EngineProcess] = []
+    failures: dict[str, EngineResult] = {}
 
     def failed(entry: EngineEntry, error: NotAvailableError) -> None:
         print(f"{entry.label} is not measured: {error}", file=sys.stderr, flush=True)
-        result = EngineResult(
+        # Not written: a run that is taken up tries again.
+        failures[entry.name] = EngineResult(
             engine=entry.name,
             label=entry.label,
             kind=entry.kind,
@@ -141,7 +143,6 @@ def _measure(engines: Sequence[EngineEntry], folder: Path, vectors: int, dimensi
             after=Machine.now(),
             failure=str(error),
         )
-        _result_file(folder, entry).write_text(result.model_dump_json(), encoding="utf-8")
 
     def goes_on(process: EngineProcess) -> bool:
         try:
@@ -173,6 +174,11 @@ def _measure(engines: Sequence[EngineEntry], folder: Path, vectors: int, dimensi
     finally:
         for process in running:
             process.stop()
+    return {
+        entry.name: failures.get(entry.name)
+        or EngineResult.model_validate_json(_result_file(folder, entry).read_text(encoding="utf-8"))
+        for entry in engines
+    }
 
 
 def _result_file(folder: Path, entry: EngineEntry) -> Path:

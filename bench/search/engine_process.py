@@ -2,6 +2,7 @@
 minutes, so that whatever else the machine does meets all of them alike.
 """
 
+import contextlib
 import select
 import signal
 import subprocess
@@ -44,7 +45,9 @@ class EngineProcess:
     def take_turn(self) -> None:
         """Lets it take the turn that it wants; `wants_turn` then waits for the end of it."""
         assert self._process.stdin is not None, "it is a pipe"
-        self._process.stdin.write(f"{TURN}\n".encode())
+        # One that has died since says so when it is waited for.
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(f"{TURN}\n".encode())
 
     def wants_turn(self) -> bool:
         """Waits until it wants its next turn, or has finished: then not.
