@@ -1,12 +1,11 @@
 """Drawings of flags: sets of icons that are named by the countries' codes of two letters."""
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 
 from sightwire_trainer.datasets.drawings import Drawing
 from sightwire_trainer.datasets.emoji import Concept
+from sightwire_trainer.datasets.icon_drawings import icon_drawing
 from sightwire_trainer.datasets.icons import IconSet
-from sightwire_trainer.datasets.rendering import rendered_svg
 
 _REGIONAL_INDICATOR_A = 0x1F1E6
 
@@ -26,12 +25,4 @@ def drawings_of_flags(
             continue
         code = flag_code(country)
         if code in concepts:
-            concept = concepts[code]
-            yield Drawing(
-                name=concept.name,
-                keywords=concept.keywords,
-                source=source,
-                licence=icons.licence,
-                concept=code,
-                render=partial(rendered_svg, svg, trim=True),
-            )
+            yield icon_drawing(icons, svg, concepts[code], source)

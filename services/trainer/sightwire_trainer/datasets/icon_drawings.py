@@ -29,14 +29,19 @@ def drawings_of_named_icons(
             drawn[concept.code] = (concept, svg)
     for code in sorted(drawn):
         concept, svg = drawn[code]
-        yield Drawing(
-            name=concept.name,
-            keywords=concept.keywords,
-            source=source,
-            licence=icons.licence,
-            concept=code,
-            render=partial(rendered_svg, svg, trim=True),
-        )
+        yield icon_drawing(icons, svg, concept, source)
+
+
+def icon_drawing(icons: IconSet, svg: str, concept: Concept, source: str) -> Drawing:
+    """An icon of a set as a drawing of a concept."""
+    return Drawing(
+        name=concept.name,
+        keywords=concept.keywords,
+        source=source,
+        licence=icons.licence,
+        concept=concept.code,
+        render=partial(rendered_svg, svg, trim=True),
+    )
 
 
 def training_concept(name: str, names: ConceptNames, unseen: UnseenNames) -> Concept | None:
