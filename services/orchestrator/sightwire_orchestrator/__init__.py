@@ -1,0 +1,1 @@
+"""The control plane: pipelines, model registry, reviews, alerts."""
