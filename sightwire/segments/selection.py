@@ -1,7 +1,9 @@
 """Which vectors of a field a search may return: a filter's answer, in the forms that FAISS wants."""
 
 from functools import cached_property
+from typing import Any
 
+import faiss
 import numpy as np
 import numpy.typing as npt
 
@@ -33,6 +35,17 @@ class Selection:
     def bitmap(self) -> npt.NDArray[np.uint8]:
         """The mask with eight vectors a byte, the first in the lowest bit."""
         return np.packbits(self.mask, bitorder="little")
+
+    @cached_property
+    def parameters(self) -> Any:
+        """FAISS's parameters of an exact search among the allowed vectors; valid as long as the selection lives."""
+        # FAISS holds a plain pointer to the rows, which this object keeps.
+        return faiss.SearchParameters(sel=faiss.IDSelectorArray(self.rows))
+
+    @property
+    def full_bytes(self) -> int:
+        """Memory with all derived forms."""
+        return self.total + self.total // 8 + 8 * self.count
 
     @property
     def resident_bytes(self) -> int:

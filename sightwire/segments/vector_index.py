@@ -10,11 +10,12 @@ import numpy.typing as npt
 from sightwire.contracts.collections import Metric
 from sightwire.segments.description import FieldDescription
 from sightwire.segments.memory import VectorMemory
-from sightwire.segments.search_plan import EXACT_SEARCH, SearchPlan
+from sightwire.segments.search_plan import EXACT_SEARCH, SearchPlan, gathering_pays
 from sightwire.segments.selection import Selection
 from sightwire.segments.vector_file import MappedVectors, map_vectors
 from sightwire.segments.vector_indexes.approximate_index import ApproximateIndex, Rows
 from sightwire.segments.vector_indexes.exact import search_exactly
+from sightwire.segments.vector_indexes.gathered import GatheredVectors, gathered_bytes
 from sightwire.segments.vector_indexes.gpu import GPU_MIN_ROWS, Gpu, VectorsOnGpu
 from sightwire.segments.vector_indexes.kinds import IndexKind
 from sightwire.segments.vector_indexes.opening import open_index
@@ -131,6 +132,25 @@ class VectorIndex:
             return Selection(np.empty(0, dtype=np.bool_))
         return Selection(allowed if self._target_rows is None else allowed[self._target_rows])
 
+    def gains_by_gathering(self, selection: Selection, k: int, *, ef_search: int) -> bool:
+        """Whether searches of a selection that is used often are better done in a copy of its vectors."""
+        if self._vectors is None or self._on_gpu is not None or not selection.count:
+            return False
+        if self._index is None or self.description.index is None:
+            return True
+        plan = self._index.plan(allowed=selection.count, k=min(k, selection.count), ef_search=ef_search)
+        graph_m = self.description.index.parameters.m if self.kind is IndexKind.HNSW else None
+        return gathering_pays(plan, allowed=selection.count, graph_m=graph_m)
+
+    def gather(self, selection: Selection) -> GatheredVectors:
+        """A copy of the selected vectors, for `search_prepared`."""
+        assert self._vectors is not None, "there are no vectors to copy"
+        return GatheredVectors(self._vectors, selection)
+
+    def gathered_bytes(self, selection: Selection) -> int:
+        """Memory that `gather` takes."""
+        return gathered_bytes(selection.count, self.description.dimension)
+
     def search(
         self,
         queries: npt.NDArray[np.generic],
@@ -156,9 +176,20 @@ class VectorIndex:
         return self.search_prepared(matrix, k, selection=selection, ef_search=ef_search, exact=exact)
 
     def search_prepared(
-        self, matrix: Matrix, k: int, *, selection: Selection | None = None, ef_search: int = 64, exact: bool = False
+        self,
+        matrix: Matrix,
+        k: int,
+        *,
+        selection: Selection | None = None,
+        gathered: GatheredVectors | None = None,
+        ef_search: int = 64,
+        exact: bool = False,
     ) -> SearchHits:
-        """`search` for queries that `query_vectors` has checked already, such as those that go to many segments."""
+        """`search` for queries that `query_vectors` has checked already, such as those that go to many segments.
+
+        Args:
+            gathered: a copy of the selected vectors, if there is one.
+        """
         if selection is not None and selection.is_everything:
             selection = None
         allowed = self.rows if selection is None else selection.count
@@ -170,6 +201,9 @@ class VectorIndex:
         if not exact and self._on_gpu is not None and self._on_gpu.can_find(wanted, selection):
             plan = EXACT_SEARCH
             distances, rows = self._on_gpu.search(matrix, wanted, selection)
+        elif gathered is not None and gathered.suits(matrix):
+            plan = EXACT_SEARCH
+            distances, rows = gathered.search(matrix, wanted)
         elif index is None or plan.exact:
             distances, rows = search_exactly(self._vectors, matrix, wanted, selection)
         else:

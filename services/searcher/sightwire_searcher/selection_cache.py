@@ -1,22 +1,39 @@
-"""Filters and text queries that were evaluated already: one selection per segment, deletions, field and filter."""
+"""Filters and text queries that were evaluated already: one selection per segment, deletions, field and filter.
+
+Copies of the vectors that a filter selects are kept beside them, within the same memory.
+"""
 
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from itertools import count
+from typing import Any, Final, Protocol, TypeVar
 
-from sightwire.segments.selection import Selection
+#: Of the memory, for one copy of vectors.
+_SHARE_OF_COPY: Final = 8
+
+
+class Sized(Protocol):
+    """What can be kept."""
+
+    @property
+    def full_bytes(self) -> int:
+        """Memory that it takes, parts that are made on first use included."""
+        ...
+
+
+Kept = TypeVar("Kept", bound=Sized)
 
 
 @dataclass(slots=True)
 class _Entry:
-    selection: Selection
+    value: Any
     bytes: int
     last_used: int
 
 
 class SelectionCache:
-    """Keeps the selections that were used last, up to a number of bytes.
+    """Keeps what was used last, up to a number of bytes.
 
     Everything they are made of is immutable, so they never become wrong, only unused. Looking one up takes no lock;
     adding one does.
@@ -43,24 +60,32 @@ class SelectionCache:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, key: Hashable, evaluate: Callable[[], Selection]) -> Selection:
-        """The selection of `key`, from `evaluate` if it is not kept. Threads that miss at once each evaluate it."""
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._entries
+
+    def takes_copy_of(self, size: int) -> bool:
+        """Whether a copy of vectors of so many bytes leaves enough memory for others."""
+        return size <= self._max_bytes // _SHARE_OF_COPY
+
+    def get(self, key: Hashable, evaluate: Callable[[], Kept]) -> Kept:
+        """What `key` stands for, from `evaluate` if it is not kept. Threads that miss at once each evaluate it."""
         entry = self._entries.get(key)
         if entry is not None:
             entry.last_used = next(self._uses)
-            return entry.selection
-        selection = evaluate()
-        self._add(key, selection)
-        return selection
+            kept: Kept = entry.value
+            return kept
+        value = evaluate()
+        self._add(key, value)
+        return value
 
-    def _add(self, key: Hashable, selection: Selection) -> None:
-        size = _full_size(selection)
+    def _add(self, key: Hashable, value: Sized) -> None:
+        size = value.full_bytes
         if size > self._max_bytes:
             return
         with self._adding:
             replaced = self._entries.pop(key, None)
             self._bytes += size - (replaced.bytes if replaced is not None else 0)
-            self._entries[key] = _Entry(selection, size, next(self._uses))
+            self._entries[key] = _Entry(value, size, next(self._uses))
             if self._bytes > self._max_bytes:
                 self._evict()
 
@@ -72,8 +97,3 @@ class SelectionCache:
                 return
             del self._entries[key]
             self._bytes -= entry.bytes
-
-
-def _full_size(selection: Selection) -> int:
-    """Bytes with all derived forms, which are made on first use: mask, bits, and row numbers."""
-    return selection.total + selection.total // 8 + 8 * selection.count

@@ -6,16 +6,15 @@ import numpy as np
 from sightwire.segments.selection import Selection
 from sightwire.segments.vector_file import MappedVectors
 from sightwire.segments.vector_indexes.approximate_index import Rows
+from sightwire.segments.vector_indexes.lone_query import search_index
 from sightwire.segments.vectors import Matrix
 
 
 def search_exactly(vectors: MappedVectors, queries: Matrix, k: int, selection: Selection | None) -> tuple[Matrix, Rows]:
     """The `k` closest of the selected vectors; float32 and int64 [queries, k], at least `k` being selected."""
-    # FAISS holds plain pointers: the selector and its array must be named here to live until the search is done.
-    selector = None if selection is None else faiss.IDSelectorArray(selection.rows)
-    parameters = None if selector is None else faiss.SearchParameters(sel=selector)
-    distances, rows = vectors.index.search(queries, k, params=parameters)
-    return distances, rows
+    # FAISS reads as many numbers of each query as the stored vectors have.
+    assert queries.shape[1] == vectors.matrix.shape[1], f"{queries.shape} does not fit {vectors.matrix.shape}"
+    return search_index(vectors.index, queries, k, None if selection is None else selection.parameters)
 
 
 def best_candidates(vectors: MappedVectors, queries: Matrix, candidates: Rows, k: int) -> tuple[Matrix, Rows]:

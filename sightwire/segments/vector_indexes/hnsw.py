@@ -13,6 +13,7 @@ from sightwire.segments.selection import Selection
 from sightwire.segments.vector_file import MappedVectors
 from sightwire.segments.vector_indexes.approximate_index import Rows
 from sightwire.segments.vector_indexes.exact import best_candidates, search_exactly
+from sightwire.segments.vector_indexes.lone_query import search_index
 from sightwire.segments.vector_indexes.mapped_index import read_mapped_index
 from sightwire.segments.vectors import Matrix
 
@@ -66,6 +67,7 @@ class GraphIndex:
 
     def __init__(self, graph: Any, vectors: MappedVectors, *, m: int, rerank: int) -> None:
         self._graph = graph
+        self._rows: int = graph.ntotal
         self._vectors = vectors
         self._m = m
         self._rerank = rerank
@@ -75,19 +77,21 @@ class GraphIndex:
         return 0
 
     def plan(self, *, allowed: int, k: int, ef_search: int) -> SearchPlan:
-        rows = self._graph.ntotal
+        rows = self._rows
         # With a filter, far more candidates are kept than results are wanted anyway, and those are compared again.
         compared_again = k * self._rerank if allowed == rows else k
         return plan_search(rows=rows, allowed=allowed, k=compared_again, ef_search=ef_search, graph_m=self._m)
 
     def search(self, queries: Matrix, k: int, selection: Selection | None, plan: SearchPlan) -> tuple[Matrix, Rows]:
         assert plan.candidates is not None, "exact search needs no graph"
+        # FAISS reads as many numbers of each query as the stored vectors have.
+        assert queries.shape[1] == self._vectors.matrix.shape[1], f"{queries.shape} does not fit the graph"
         if selection is None:
             return self._search_all(queries, k, plan.candidates)
         return self._search_selected(queries, k, selection, plan)
 
     def _search_all(self, queries: Matrix, k: int, candidates: int) -> tuple[Matrix, Rows]:
-        distances, rows = self._graph.search(queries, k * self._rerank, params=_walk_parameters(candidates))
+        distances, rows = search_index(self._graph, queries, k * self._rerank, _walk_parameters(candidates))
         # A graph walk can end before it met k vectors; the caller was promised that they are found.
         starved = [number for number, kth_row in enumerate(rows[:, k - 1].tolist()) if kth_row < 0]
         if self._rerank > 1:
@@ -108,8 +112,8 @@ class GraphIndex:
         pending = np.arange(len(queries))
         while pending.size and plan.candidates is not None:
             candidates = plan.candidates
-            found_distances, found = self._graph.search(
-                queries[pending], candidates, params=_walk_parameters(candidates)
+            found_distances, found = search_index(
+                self._graph, queries[pending], candidates, _walk_parameters(candidates)
             )
             passed = (found >= 0) & selection.mask[found]
             reliable = int(candidates * RELIABLE_SHARE)

@@ -55,7 +55,7 @@ def rank_field(
     complete = [True] * len(queries)
     for segment, view in enumerate(snapshot.segments):
         started = time.perf_counter()
-        choice = selections.vectors(view, search.field, search.filter)
+        choice = _choice(selections, view, search)
         answer: _SegmentAnswer | None = None
         if choice.count:
             answer = (_search_objects if search.per_object else _search_items)(view, search, choice, queries)
@@ -92,15 +92,21 @@ def item_hits(
 ) -> Iterator[tuple[int, int, SearchHits]]:
     """Searches a field of items in each segment that has any to find: the segment, how many may be found, the hits."""
     for segment, view in enumerate(snapshot.segments):
-        choice = selections.vectors(view, search.field, search.filter)
+        choice = _choice(selections, view, search)
         if choice.count:
             yield segment, choice.count, _hits_of_items(view, search, choice, queries)
+
+
+def _choice(selections: Selections, view: SegmentView, search: FieldSearch) -> Choice:
+    return selections.vectors(view, search.field, search.filter, k=search.depth, ef_search=search.ef_search)
 
 
 def _hits_of_items(view: SegmentView, search: FieldSearch, choice: Choice, queries: Matrix) -> SearchHits:
     index = view.reader.fields[search.field]
     k = min(search.depth, choice.count)
-    return index.search_prepared(queries, k, selection=choice.selection, ef_search=search.ef_search)
+    return index.search_prepared(
+        queries, k, selection=choice.selection, gathered=choice.gathered, ef_search=search.ef_search
+    )
 
 
 def _search_items(view: SegmentView, search: FieldSearch, choice: Choice, queries: Matrix) -> _SegmentAnswer:
@@ -122,7 +128,13 @@ def _search_objects(view: SegmentView, search: FieldSearch, choice: Choice, quer
     objects = min(search.depth * _OBJECTS_PER_ITEM, choice.count)
     index = view.reader.fields[search.field]
     while True:
-        hits = index.search_prepared(queries[pending], objects, selection=choice.selection, ef_search=search.ef_search)
+        hits = index.search_prepared(
+            queries[pending],
+            objects,
+            selection=choice.selection,
+            gathered=choice.gathered,
+            ef_search=search.ef_search,
+        )
         exhausted = objects == choice.count
         still_pending = []
         for position, number in enumerate(pending):

@@ -8,6 +8,7 @@ import numpy as np
 
 from sightwire.segments.reader import SegmentReader
 from sightwire.segments.selection import Selection
+from sightwire.segments.vector_indexes.gathered import GatheredVectors
 from sightwire_searcher.filters.columns import Mask
 from sightwire_searcher.filters.item_masks import item_mask
 from sightwire_searcher.filters.object_masks import object_mask
@@ -20,6 +21,8 @@ from sightwire_searcher.snapshot import SegmentView, Snapshot
 
 #: In place of a field's name: the items themselves. No field can be called so.
 _ITEMS: Final = ""
+#: Before the key of a selection: the copy of its vectors.
+_GATHERED: Final = "gathered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +30,15 @@ class Choice:
     """What of a segment may be found.
 
     `selection` is None when everything may; `count` is the number of vectors (or items) that may; `pruned` says that
-    the segment's time range alone ruled all of it out.
+    the segment's time range alone ruled all of it out; `gathered` is a copy of the selected vectors, if there is one.
     """
 
     selection: Selection | None
     count: int
     pruned: bool = False
+    gathered: GatheredVectors | None = None
+    #: The key of a selection that had been evaluated before; None for one that was not.
+    kept_as: Hashable = None
 
 
 class Selections:
@@ -41,11 +47,25 @@ class Selections:
     def __init__(self, cache: SelectionCache) -> None:
         self._cache = cache
 
-    def vectors(self, view: SegmentView, field: str, filter_: CheckedFilter | None) -> Choice:
-        """Vectors of `field` that may be found."""
+    def vectors(
+        self, view: SegmentView, field: str, filter_: CheckedFilter | None, *, k: int, ef_search: int
+    ) -> Choice:
+        """Vectors of `field` that may be found, for a search of `k` of them with so many candidates in a graph.
+
+        What is selected a second time is copied, if searches of it gain by that: filters that are used once are many.
+        """
         index = view.reader.fields[field]
         per_object = index.description.per_object
-        return self._choose(view, field, filter_, total=index.rows, per_object=per_object)
+        choice = self._choose(view, field, filter_, total=index.rows, per_object=per_object)
+        selection = choice.selection
+        if selection is None or choice.kept_as is None:
+            return choice
+        key = _GATHERED, choice.kept_as
+        if key not in self._cache:
+            pays = index.gains_by_gathering(selection, k, ef_search=ef_search)
+            if not pays or not self._cache.takes_copy_of(index.gathered_bytes(selection)):
+                return choice
+        return Choice(selection, choice.count, gathered=self._cache.get(key, lambda: index.gather(selection)))
 
     def items(self, view: SegmentView, filter_: CheckedFilter | None) -> Choice:
         """Items that may be found; rows of the selection are item rows."""
@@ -78,8 +98,14 @@ class Selections:
             mask = _object_rows(view, filter_) if per_object else _item_rows(view, filter_)
             return view.reader.select(field, mask) if field != _ITEMS else Selection(mask)
 
-        selection = self._cache.get(_key(view, field, filter_), evaluate)
-        return Choice(None if selection.is_everything else selection, selection.count)
+        key = _key(view, field, filter_)
+        was_kept = key in self._cache
+        selection = self._cache.get(key, evaluate)
+        return Choice(
+            selection=None if selection.is_everything else selection,
+            count=selection.count,
+            kept_as=key if was_kept else None,
+        )
 
 
 def _key(view: SegmentView, field: str, filter_: CheckedFilter | None) -> Hashable:
