@@ -21,10 +21,11 @@ _LOAD_SECONDS = 300.0
 
 
 @asynccontextmanager
-async def platform_without_demo() -> AsyncIterator[RunningPlatform]:
-    """`sightwire up --no-demo` in a temporary folder."""
+async def platform_without_demo(*, searchers: int = 1) -> AsyncIterator[RunningPlatform]:
+    """`sightwire up --no-demo --searchers N` in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="sightwire-bench-") as folder:
-        async with run_platform(PlatformOptions(data_directory=Path(folder), port=find_free_port())) as platform:
+        options = PlatformOptions(data_directory=Path(folder), port=find_free_port(), searchers=searchers)
+        async with run_platform(options) as platform:
             yield platform
 
 
@@ -47,12 +48,19 @@ class RunningSearcher:
     process_id: int
 
 
+def searchers_of(platform: RunningPlatform) -> list[RunningSearcher]:
+    """The platform's searchers."""
+    return [
+        RunningSearcher(process.address, process.pid)
+        for process in platform.info().processes
+        if process.name.startswith("searcher") and process.address is not None and process.pid is not None
+    ]
+
+
 def searcher_of(platform: RunningPlatform) -> RunningSearcher:
-    """The platform's searcher."""
-    process = next(process for process in platform.info().processes if process.name == "searcher")
-    assert process.address is not None, "the searcher runs"
-    assert process.pid is not None, "the searcher runs"
-    return RunningSearcher(process.address, process.pid)
+    """The platform's only searcher."""
+    (searcher,) = searchers_of(platform)
+    return searcher
 
 
 async def wait_until_loaded(stub: "searcher_pb2_grpc.SearcherAsyncStub", collection: str, items: int) -> None:

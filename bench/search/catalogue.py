@@ -69,6 +69,7 @@ _OWN: Final = (
         knows_filters=False,
     ),
     EngineEntry("sightwire", "Sightwire", "server", "bench.search.sightwire_engine:sightwire_searcher"),
+    EngineEntry("sightwire-two", "Sightwire, two searchers", "server", "bench.search.sightwire_engine:two_searchers"),
 )
 _PEERS: Final = "bench.search.peers"
 _OTHERS: Final = (

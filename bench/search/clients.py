@@ -85,19 +85,21 @@ class GrpcClients(_Threads):
     """Threads that each have a connection of their own, as different programs that ask one server would.
 
     Args:
-        address: of the server.
+        addresses: of the server, or of its replicas, which clients take in turns.
         connect: makes a call of a channel.
     """
 
-    def __init__(self, address: str, connect: Callable[[grpc.Channel], Call]) -> None:
-        self._address = address
+    def __init__(self, addresses: Sequence[str], connect: Callable[[grpc.Channel], Call]) -> None:
+        self._addresses = addresses
+        self._connected = count()
         self._connect = connect
 
     @override
     @contextmanager
     def _client(self) -> Iterator[Call]:
+        address = self._addresses[next(self._connected) % len(self._addresses)]
         # Otherwise channels to one address share a connection.
-        with grpc.insecure_channel(self._address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+        with grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
             yield self._connect(channel)
 
 

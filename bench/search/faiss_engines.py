@@ -108,7 +108,7 @@ class BareGrpc:
 
             return call
 
-        return GrpcClients(self._address, connect)
+        return GrpcClients([self._address], connect)
 
     def resident_bytes(self) -> int:
         return resident_bytes(self._process_id)

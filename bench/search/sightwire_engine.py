@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Final
@@ -11,7 +11,7 @@ from typing import Final
 import grpc
 import grpc.aio
 
-from bench.running import RunningSearcher, bus_of, platform_without_demo, searcher_of, wait_until_loaded
+from bench.running import RunningSearcher, bus_of, platform_without_demo, searchers_of, wait_until_loaded
 from bench.search.clients import Call, GrpcClients
 from bench.search.memory import resident_bytes
 from bench.search.sending import item_batches, post_items
@@ -33,9 +33,9 @@ class _SearcherClients(GrpcClients):
     """Clients of the searcher; where as many queries as possible are wanted, one that sends many in a call."""
 
     def __init__(
-        self, address: str, connect: Callable[[grpc.Channel], Call], ask_many: AskMany, vectors: Matrix
+        self, addresses: Sequence[str], connect: Callable[[grpc.Channel], Call], ask_many: AskMany, vectors: Matrix
     ) -> None:
-        super().__init__(address, connect)
+        super().__init__(addresses, connect)
         self._ask_many = ask_many
         self._vectors = vectors
 
@@ -61,15 +61,16 @@ class SightwireSearcher:
         self,
         task: Task,
         platform: RunningPlatform,
-        searcher: RunningSearcher,
-        channel: grpc.aio.Channel,
+        searchers: Sequence[RunningSearcher],
+        stubs: Sequence["searcher_pb2_grpc.SearcherAsyncStub"],
         build_seconds: float,
     ) -> None:
         self._queries = task.queries
         self._vectors = len(task.vectors)
         self._gateway_url = platform.gateway_url
-        self._stub = searcher_pb2_grpc.SearcherStub(channel)
-        self._searcher = searcher
+        self._searchers = searchers
+        self._stubs = stubs
+        self._next_stub = cycle(stubs)
         self.build_seconds = build_seconds
 
     async def asking(self, *, effort: int, percent: int) -> GrpcClients:
@@ -90,7 +91,7 @@ class SightwireSearcher:
             return lambda number: [int(hit.item_id) for hit in search(requests[number]).hits]
 
         async def ask_many(vectors: Matrix) -> Sequence[Sequence[int]]:
-            response = await self._stub.SearchMany(
+            response = await next(self._next_stub).SearchMany(
                 searcher_pb2.SearchManyRequest(
                     collection=_COLLECTION,
                     field=FIELD,
@@ -104,30 +105,55 @@ class SightwireSearcher:
             rows = map(int, response.item_ids)
             return [list(islice(rows, count)) for count in response.counts]
 
-        return _SearcherClients(self._searcher.address, connect, ask_many, self._queries)
+        addresses = [searcher.address for searcher in self._searchers]
+        return _SearcherClients(addresses, connect, ask_many, self._queries)
 
     async def insert(self, vectors: Matrix, buckets: Rows) -> None:
         """As a user would: batches over REST, through gateway, bus, embedder and indexer."""
         await post_items(self._gateway_url, _COLLECTION, item_batches(vectors, buckets, first=self._vectors))
         self._vectors += len(vectors)
-        await wait_until_loaded(self._stub, _COLLECTION, self._vectors)
+        await _wait_until_all_loaded(self._stubs, self._vectors)
 
     def resident_bytes(self) -> int:
-        return resident_bytes(self._searcher.process_id)
+        """Of all searchers; what several have mapped counts for each."""
+        return sum(resident_bytes(searcher.process_id) for searcher in self._searchers)
 
 
 @asynccontextmanager
 async def sightwire_searcher(task: Task, _folder: Path) -> AsyncIterator[SightwireSearcher]:
     """A platform with the task's vectors in one collection."""
-    async with platform_without_demo() as platform, bus_of(platform) as bus:
+    async with _sightwire(task, searchers=1) as engine:
+        yield engine
+
+
+@asynccontextmanager
+async def two_searchers(task: Task, _folder: Path) -> AsyncIterator[SightwireSearcher]:
+    """The same with two searchers, which have a core each."""
+    async with _sightwire(task, searchers=2) as engine:
+        yield engine
+
+
+@asynccontextmanager
+async def _sightwire(task: Task, *, searchers: int) -> AsyncIterator[SightwireSearcher]:
+    async with AsyncExitStack() as resources:
+        platform = await resources.enter_async_context(platform_without_demo(searchers=searchers))
+        bus = await resources.enter_async_context(bus_of(platform))
         started = time.perf_counter()
         await write_index(platform, bus, _COLLECTION, task.vectors, buckets=task.buckets)
         build_seconds = time.perf_counter() - started
-        searcher = searcher_of(platform)
-        async with grpc.aio.insecure_channel(searcher.address) as channel:
-            engine = SightwireSearcher(task, platform, searcher, channel, build_seconds)
-            await wait_until_loaded(searcher_pb2_grpc.SearcherStub(channel), _COLLECTION, len(task.vectors))
-            yield engine
+        running = searchers_of(platform)
+        channels = [
+            await resources.enter_async_context(grpc.aio.insecure_channel(searcher.address)) for searcher in running
+        ]
+        stubs = [searcher_pb2_grpc.SearcherStub(channel) for channel in channels]
+        engine = SightwireSearcher(task, platform, running, stubs, build_seconds)
+        await _wait_until_all_loaded(stubs, len(task.vectors))
+        yield engine
+
+
+async def _wait_until_all_loaded(stubs: Sequence["searcher_pb2_grpc.SearcherAsyncStub"], items: int) -> None:
+    for stub in stubs:
+        await wait_until_loaded(stub, _COLLECTION, items)
 
 
 def _bucket_filter(percent: int) -> searcher_pb2.Filter | None:

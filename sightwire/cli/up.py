@@ -35,6 +35,9 @@ def up(
     bundle: Annotated[
         Path | None, typer.Option(help="Folder of the model bundle.", exists=True, file_okay=False)
     ] = None,
+    searchers: Annotated[
+        int, typer.Option(min=1, max=64, help="Searchers that answer queries in turns, a core for each.")
+    ] = 1,
     demo: Annotated[bool, typer.Option("--demo/--no-demo", help="Load the demo collection once.")] = True,
     as_json: AsJson = False,
 ) -> None:
@@ -44,7 +47,7 @@ def up(
     except ImportError as error:
         fail(f"running a platform needs more than the client: install sightwire[service,platform] ({error})")
         raise typer.Exit(1) from None
-    options = PlatformOptions(data_directory=data_dir, host=host, port=port, bundle=bundle)
+    options = PlatformOptions(data_directory=data_dir, host=host, port=port, bundle=bundle, searchers=searchers)
     raise typer.Exit(asyncio.run(_run_until_asked(_UpCommand(options, with_demo=demo, as_json=as_json))))
 
 
@@ -128,9 +131,9 @@ class _UpCommand:
             return
         failed = event.is_log_line or event.state in {"restarting", "failed"}
         if failed and not self.is_stopping:
-            notices.print(f"  [red]{event.name:<9}[/]", event.message.replace("[", r"\["), soft_wrap=True)
+            notices.print(f"  [red]{event.name:<10}[/]", event.message.replace("[", r"\["), soft_wrap=True)
         elif event.state == "ready" or self.is_stopping:
-            notices.print(f"  [dim]{event.name:<9} {event.message}[/]".replace("\n", " "))
+            notices.print(f"  [dim]{event.name:<10} {event.message}[/]".replace("\n", " "))
 
 
 async def _run_until_asked(command: _UpCommand) -> int:

@@ -18,6 +18,14 @@ _STOP_SECONDS = DRAIN_SECONDS + 5.0
 
 
 @dataclass(frozen=True)
+class SearcherPorts:
+    """The TCP ports of one searcher."""
+
+    queries: int
+    operations: int
+
+
+@dataclass(frozen=True)
 class ServicePorts:
     """The TCP ports of one plan; the gateway's alone is the user's choice."""
 
@@ -25,13 +33,16 @@ class ServicePorts:
     embedder: int
     embedder_operations: int
     indexer_operations: int
-    searcher: int
-    searcher_operations: int
+    searchers: tuple[SearcherPorts, ...]
 
     @classmethod
-    def with_free_ports(cls, gateway: int) -> "ServicePorts":
+    def with_free_ports(cls, gateway: int, *, searchers: int = 1) -> "ServicePorts":
         """Free ports for everything behind the gateway."""
-        return cls(gateway, *(find_free_port(LOOPBACK) for _ in range(5)))
+
+        def free() -> int:
+            return find_free_port(LOOPBACK)
+
+        return cls(gateway, free(), free(), free(), tuple(SearcherPorts(free(), free()) for _ in range(searchers)))
 
 
 @dataclass(frozen=True)
@@ -70,17 +81,18 @@ def plan_local_platform(
         "PYTHONUNBUFFERED": "1",
     }
     gateway_url = f"http://{_reachable(host)}:{ports.gateway}"
+    searchers = {searcher_name(number): of_one for number, of_one in enumerate(ports.searchers)}
     operations_urls = {
         "gateway": gateway_url,
         "embedder": f"http://{LOOPBACK}:{ports.embedder_operations}",
         "indexer": f"http://{LOOPBACK}:{ports.indexer_operations}",
-        "searcher": f"http://{LOOPBACK}:{ports.searcher_operations}",
+        **{name: f"http://{LOOPBACK}:{of_one.operations}" for name, of_one in searchers.items()},
     }
     addresses = {
         "nats": nats.access.url,
         "gateway": gateway_url,
         "embedder": f"{LOOPBACK}:{ports.embedder}",
-        "searcher": f"{LOOPBACK}:{ports.searcher}",
+        **{name: f"{LOOPBACK}:{of_one.queries}" for name, of_one in searchers.items()},
     }
     own_settings: dict[str, dict[str, str]] = {
         "embedder": {
@@ -95,26 +107,29 @@ def plan_local_platform(
             "SIGHTWIRE_INDEXER_WORK_DIR": str(data.cache / "indexer"),
             "SIGHTWIRE_INDEXER_BACKUPS_URL": environment.get("SIGHTWIRE_INDEXER_BACKUPS_URL", str(data.backups)),
         },
-        "searcher": {
-            "SIGHTWIRE_OPS_PORT": str(ports.searcher_operations),
-            "SIGHTWIRE_SEARCHER_PORT": str(ports.searcher),
-            # One name for all its lives: a killed searcher's announcement is then its successor's, and nobody waits
-            # for one that will never come back.
-            "SIGHTWIRE_SEARCHER_ID": "local",
-            "SIGHTWIRE_SEARCHER_CACHE_DIR": str(data.cache / "searcher"),
+        **{
+            name: {
+                "SIGHTWIRE_OPS_PORT": str(of_one.operations),
+                "SIGHTWIRE_SEARCHER_PORT": str(of_one.queries),
+                # One name for all its lives: a killed searcher's announcement is then its successor's, and nobody
+                # waits for one that will never come back.
+                "SIGHTWIRE_SEARCHER_ID": f"local-{name}",
+                "SIGHTWIRE_SEARCHER_CACHE_DIR": str(data.cache / name),
+            }
+            for name, of_one in searchers.items()
         },
         "gateway": {
             "SIGHTWIRE_GATEWAY_HOST": host,
             "SIGHTWIRE_GATEWAY_PORT": str(ports.gateway),
             "SIGHTWIRE_GATEWAY_EMBEDDER_ADDRESS": addresses["embedder"],
-            "SIGHTWIRE_GATEWAY_SEARCHER_ADDRESS": addresses["searcher"],
+            "SIGHTWIRE_GATEWAY_SEARCHER_ADDRESS": ",".join(addresses[name] for name in searchers),
         },
     }
 
-    def service(name: str) -> ProcessSpec:
+    def process(name: str, service: str | None = None) -> ProcessSpec:
         return ProcessSpec(
             name=name,
-            command=(sys.executable, "-m", f"sightwire_{name}"),
+            command=(sys.executable, "-m", f"sightwire_{service or name}"),
             environment={**shared, **own_settings[name]},
             log_path=data.logs / f"{name}.log",
             is_ready=partial(answers_ready, operations_urls[name]),
@@ -130,10 +145,18 @@ def plan_local_platform(
     )
     # The services start together: each waits by itself for what it needs. The order within the group is that of
     # stopping, backwards: the gateway first, then along the way of an item.
-    services = tuple(service(name) for name in ("searcher", "indexer", "embedder", "gateway"))
+    services = (
+        *(process(name, "searcher") for name in searchers),
+        *(process(name) for name in ("indexer", "embedder", "gateway")),
+    )
     return LocalPlatform(
         start_groups=((bus,), services), gateway_url=gateway_url, operations_urls=operations_urls, addresses=addresses
     )
+
+
+def searcher_name(number: int) -> str:
+    """Name of a searcher's process, counted from 0: `searcher`, `searcher-2`, `searcher-3` …"""
+    return "searcher" if number == 0 else f"searcher-{number + 1}"
 
 
 def machine_cache(environment: Mapping[str, str]) -> Path:

@@ -32,6 +32,8 @@ class PlatformOptions:
     port: int = 8200
     #: Folder of the model bundle; None for the default one.
     bundle: Path | None = None
+    #: Processes that answer queries, in turns. Each has an interpreter of its own, and so a core.
+    searchers: int = 1
     #: Settings for every process, over those of this process's environment.
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -50,7 +52,7 @@ class RunningPlatform:
         self._started_at = started_at
 
     def process(self, name: str) -> SupervisedProcess:
-        """The supervised process `nats`, `gateway`, `embedder`, `indexer` or `searcher`."""
+        """The supervised process `nats`, `gateway`, `embedder`, `indexer`, `searcher`, `searcher-2` …"""
         return next(process for process in self._supervisor.processes if process.spec.name == name)
 
     def info(self) -> PlatformInfo:
@@ -104,7 +106,7 @@ async def run_platform(
         plan = plan_local_platform(
             data=data,
             nats=nats,
-            ports=ServicePorts.with_free_ports(options.port),
+            ports=ServicePorts.with_free_ports(options.port, searchers=options.searchers),
             host=options.host,
             bundle=options.bundle,
             environment=environment,

@@ -9,7 +9,7 @@ import yaml
 
 from sightwire.platform.data_directory import DataDirectory, PlatformInfo
 from sightwire.platform.errors import PlatformError
-from sightwire.platform.local_platform import LocalPlatform, ServicePorts, plan_local_platform
+from sightwire.platform.local_platform import LocalPlatform, SearcherPorts, ServicePorts, plan_local_platform
 from sightwire.platform.nats_server import prepare_nats_server
 from sightwire.settings import SharedSettings
 
@@ -21,7 +21,7 @@ def plan(tmp_path: Path, host: str = "127.0.0.1", **environment: str) -> LocalPl
     return plan_local_platform(
         data=DataDirectory(tmp_path),
         nats=prepare_nats_server(tmp_path),
-        ports=ServicePorts(8200, 1, 2, 3, 4, 5),
+        ports=ServicePorts(8200, 1, 2, 3, (SearcherPorts(4, 5),)),
         host=host,
         bundle=None,
         environment=environment,

@@ -86,7 +86,7 @@ class Weaviate:
 
             return call
 
-        return GrpcClients(self._address, connect)
+        return GrpcClients([self._address], connect)
 
     async def insert(self, vectors: Matrix, buckets: Rows) -> None:
         places = asyncio.Semaphore(_BATCHES_IN_FLIGHT)
