@@ -64,6 +64,9 @@ class ReviewDemand(_Definition):
     deadline: PositiveFloat = Field(default=86_400.0, description="Seconds from when the review is asked for")
     escalation: tuple[Escalation, ...] = ()
     instructions: str = ""
+    max_changes: NonNegativeInt = Field(
+        default=3, description="How often changes may be asked for; the task fails when they are asked for once more"
+    )
 
 
 class Callback(_Definition):
@@ -175,6 +178,8 @@ class TaskOrder(BaseModel):
     #: References are resolved.
     parameters: dict[str, JsonValue]
     idempotency_key: str | None = None
+    #: What a reviewer of the task's last output asked to be changed.
+    feedback: str | None = None
     deadline: AwareDatetime
 
 
