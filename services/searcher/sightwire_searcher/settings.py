@@ -31,7 +31,9 @@ class SearcherSettings(SharedSettings):
         default=1024, description="Calls that may wait for a thread; more are refused as overload"
     )
     searcher_filter_cache_bytes: PositiveInt = Field(
-        default=256 * _MEBIBYTE, description="Memory for evaluated filters", json_schema_extra=RELOADABLE
+        default=256 * _MEBIBYTE,
+        description="Memory for evaluated filters, and for copies of the vectors that they select",
+        json_schema_extra=RELOADABLE,
     )
     searcher_kept_snapshots: PositiveInt = Field(
         default=32,

@@ -1,7 +1,7 @@
 """Copies of a selection's vectors, one after the other, so that exact search among them reads memory in order.
 
 From their places in the mapped file, few of many vectors are fetched one by one, each from another page: that takes
-three to four times as long.
+up to four times as long.
 """
 
 from typing import Final
