@@ -1,0 +1,1 @@
+"""What the orchestrator remembers, in SQL: SQLite by default, PostgreSQL by setting."""
