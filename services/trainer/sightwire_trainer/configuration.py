@@ -97,6 +97,10 @@ class AugmentationConfiguration(_Part):
     grey: Share = 0.15
     erase: Share = 0.0
     background: Share = Field(default=0.0, description="How often white around the drawing becomes another colour")
+    stretch: Share = Field(default=0.0, description="How much wider, or narrower, a picture becomes than it is high")
+    any_hue: Share = Field(default=0.0, description="How often colours turn by any angle rather than by up to `hue`")
+    outline: Share = Field(default=0.0, description="How often only dark lines on white are left of a drawing")
+    invert: Share = Field(default=0.0, description="How often black becomes white and white black")
 
 
 # Model
@@ -107,6 +111,19 @@ class DetectorTrunk(_Part):
 
     kind: Literal["detector"] = "detector"
     pretrained: bool = True
+
+
+class EfficientNetLiteTrunk(_Part):
+    """EfficientNet-Lite with ImageNet's weights, downloaded once (3.4 M parameters; variant 2: 4.8 M)."""
+
+    kind: Literal["efficientnet_lite"] = "efficientnet_lite"
+    variant: Literal[0, 2] = 0
+    pretrained: bool = True
+    frozen_blocks: int = Field(default=0, ge=0, description="Of the first blocks, with the stem, that never learn")
+    frozen_statistics: bool = Field(
+        default=True, description="Batch norms go by ImageNet's means and variances, not by those of a batch"
+    )
+    drop_path: Share = Field(default=0.0, description="How often the last block is skipped; those before, less")
 
 
 class ConvNetTrunk(_Part):
@@ -151,7 +168,9 @@ class TextTransformer(_Part):
     max_tokens: Count = 64
 
 
-ImageTrunk = Annotated[DetectorTrunk | ConvNetTrunk | VitTrunk | OpenClipTower, Field(discriminator="kind")]
+ImageTrunk = Annotated[
+    DetectorTrunk | EfficientNetLiteTrunk | ConvNetTrunk | VitTrunk | OpenClipTower, Field(discriminator="kind")
+]
 TextEncoder = Annotated[FrozenMiniLm | TextTransformer | OpenClipTower, Field(discriminator="kind")]
 
 
@@ -224,6 +243,18 @@ class AveragingConfiguration(_Part):
 
 
 class EarlyStopping(_Part):
+    all_names: bool = Field(
+        default=False,
+        description="Documents must tell their caption from the names of all concepts, not only from those of the "
+        "batch; for a frozen text tower",
+    )
+    soft_targets: Share = Field(
+        default=0.0, description="Share of what is wanted that follows the likeness of captions"
+    )
+    soft_target_temperature: Positive = Field(default=0.05, description="What cosines of captions are divided by")
+    concept_contrast: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="Weight of a second loss, by which documents find the others of their concept"
+    )
     """Ends a run that gets no better."""
 
     patience: Count = Field(default=5, description="Evaluations without a better measure")
@@ -238,6 +269,11 @@ class CheckpointConfiguration(_Part):
 
 
 class TrainingConfiguration(_Part):
+    frozen_trunk_epochs: int = Field(
+        default=0,
+        ge=0,
+        description="First epochs, in which the trunk does not learn; then it warms up on its own (Kumar et al. 2022)",
+    )
     """The content of a training configuration file."""
 
     name: BundleName = Field(description="Of the bundle that is made")
@@ -247,6 +283,13 @@ class TrainingConfiguration(_Part):
     seed: int = Field(default=0, ge=0, lt=2**63)
     epochs: Count = 26
     batch_size: Count = Field(default=256, description="Of one process, for one backward pass")
+class PictureSize(_Part):
+    """From when on pictures have which size in training."""
+
+    begin: Share = Field(description="Share of all steps")
+    size: int = Field(ge=32, le=1024, description="Pixels of each side")
+
+
     accumulate: Count = Field(default=1, description="Batches for one step of the optimiser")
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -272,6 +315,15 @@ def read_configuration(path: Path) -> TrainingConfiguration:
     return parse_configuration(read_content(path), base=path.parent, name=str(path))
 
 
+    pictures_per_concept: Count = Field(
+        default=1, description="So many of one concept, or fewer, are brought together into a batch"
+    )
+    sizes: tuple[PictureSize, ...] = Field(
+        default=(), description="Of pictures in training, small ones first; none: the model's throughout"
+    )
+    begin_with: Path | None = Field(
+        default=None, description="Folder of a run of the same model, whose best weights this one begins with"
+    )
 def read_content(path: Path) -> object:
     """What a YAML file holds, not yet checked.
 
@@ -285,6 +337,13 @@ def read_content(path: Path) -> object:
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         fault = " ".join(str(error).split())
         raise InvalidInputError(f"the training configuration {path} is no YAML: {fault}") from error
+
+    @model_validator(mode="after")
+    def _sizes_begin_with_the_run(self) -> Self:
+        begins = [part.begin for part in self.sizes]
+        if begins and (begins[0] != 0 or begins != sorted(begins)):
+            raise ValueError(f"`sizes` must begin at 0 and go on from there; they begin at {begins}")
+        return self
 
 
 def parse_configuration(content: object, *, base: Path, name: str) -> TrainingConfiguration:
@@ -325,4 +384,7 @@ def _with_base(configuration: TrainingConfiguration, base: Path) -> TrainingConf
             if (path := getattr(configuration.model, part)) is not None
         }
     )
-    return configuration.model_copy(update={"data": placed_data, "objective": objective, "model": model})
+    changes: dict[str, object] = {"data": placed_data, "objective": objective, "model": model}
+    if configuration.begin_with is not None:
+        changes["begin_with"] = base / configuration.begin_with
+    return configuration.model_copy(update=changes)

@@ -8,7 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import torch
-from sightwire_trainer.objectives.losses import Candidates, contrastive_loss
+from sightwire_trainer.objectives.concept_contrast import concept_contrast_loss
+from sightwire_trainer.objectives.losses import Candidates, SoftTargets, contrastive_loss
 from sightwire_trainer.objectives.queue import MomentumQueue
 from sightwire_trainer.objectives.temperature import Scale
 from torch import distributed, nn
@@ -38,9 +39,18 @@ class SmallTowers(nn.Module):
 def loss_of(model, batch, rows):
     documents, captions, scale = model(batch["documents"][rows], batch["captions"][rows])
     more = Candidates(batch["more"], batch["more_concepts"])
-    return contrastive_loss(
-        documents, captions, batch["concepts"][rows], scale, more_documents=more, label_smoothing=0.1
+    concepts = batch["concepts"][rows]
+    loss = contrastive_loss(
+        documents,
+        captions,
+        concepts,
+        scale,
+        more_documents=more,
+        more_captions=more,
+        label_smoothing=0.1,
+        soft_targets=SoftTargets(0.2),
     )
+    return loss + 0.5 * concept_contrast_loss(documents, concepts)
 
 
 def main(rank: int, folder: Path) -> None:

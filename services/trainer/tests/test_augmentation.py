@@ -41,7 +41,7 @@ def test_nothing_is_changed_without_changes() -> None:
 
 
 def test_a_seed_makes_the_same_changes_again() -> None:
-    everything = AugmentationConfiguration(erase=0.5, background=0.5)
+    everything = AugmentationConfiguration(erase=0.5, background=0.5, stretch=0.2, any_hue=0.2, outline=0.2, invert=0.2)
     first, again, other = (augment(pictures(), everything, generator(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
@@ -94,6 +94,33 @@ def test_hues_turn_without_white_changing() -> None:
     changed = augment(pictures(), only(hue=0.5), generator())
     assert torch.allclose(changed[:, :, 0, 0], torch.ones(70, 3), atol=1e-3)
     assert changed[:, :, 12, 12].std(0).min() > 0.1
+
+
+def test_any_hue_turns_colours_all_the_way_round() -> None:
+    changed = augment(pictures(), only(any_hue=1), generator())
+    assert torch.allclose(changed[:, :, 0, 0], torch.ones(70, 3), atol=1e-3)
+    assert changed[:, :, 12, 12].amax(0).min() > 0.8
+
+
+def test_outlines_are_dark_lines_on_white() -> None:
+    changed = augment(pictures(), only(outline=1), generator())
+    assert torch.allclose(changed[:, :, 12, 12], torch.ones(70, 3), atol=1e-3), "within a square"
+    assert torch.allclose(changed[:, :, 0, 0], torch.ones(70, 3))
+    assert changed[:, :, 12, 8].max() < 0.2, "at its border"
+    some = augment(pictures(), only(outline=0.5), generator())
+    assert 0.2 < (some[:, 1, 12, 12] == 0).float().mean() < 0.8
+
+
+def test_inverted_pictures_are_negatives() -> None:
+    assert torch.equal(augment(pictures(), only(invert=1), generator()), 1 - pictures().float() / 255)
+
+
+def test_stretched_pictures_keep_their_area() -> None:
+    dark = augment(pictures(), only(stretch=0.5), generator()).amin(1) < 0.5
+    widths, heights = dark.any(1).float().sum(1), dark.any(2).float().sum(1)
+    assert dark.float().mean() == pytest.approx(2 / 16, abs=0.02)
+    assert (widths / heights).max() == pytest.approx(1.5, abs=0.2)
+    assert (widths / heights).min() == pytest.approx(1 / 1.5, abs=0.15)
 
 
 def test_brightness_is_within_its_bounds() -> None:

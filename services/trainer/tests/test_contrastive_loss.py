@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sightwire_trainer.objectives.losses import Candidates, contrastive_loss
+from sightwire_trainer.objectives.losses import Candidates, SoftTargets, contrastive_loss
 from sightwire_trainer.objectives.temperature import LARGEST_SCALE, Scale
 from torch.nn import functional
 
@@ -27,21 +27,30 @@ def candidates(rows, dimension, concepts, generator):
     )
 
 
-def naive_direction(queries, vectors, concepts, scale, more, smoothing):
+def naive_direction(
+    queries, vectors, concepts, scale, more, smoothing, captions=None, soft=None, more_has_captions=True
+):
     """The definition, one row and one candidate at a time."""
     total = 0.0
     for row, query in enumerate(queries):
-        exponentials, wanted = [], []
+        exponentials, wanted, likenesses = [], [], []
         positives = sum(1 for concept in concepts if concept == concepts[row])
         for vector, concept in zip(vectors, concepts, strict=True):
             exponentials.append(math.exp(scale * float(query @ vector)))
             wanted.append(1 / positives if concept == concepts[row] else 0.0)
+        if soft:
+            likenesses = [math.exp(float(captions[row] @ caption) / soft.temperature) for caption in captions]
         for vector, concept in zip(more.vectors, more.concepts.tolist(), strict=True) if more else ():
             if concept != concepts[row]:
                 exponentials.append(math.exp(scale * float(query @ vector)))
                 wanted.append(0.0)
-        for exponential, share in zip(exponentials, wanted, strict=True):
+                if soft:
+                    is_like = math.exp(float(captions[row] @ vector) / soft.temperature) if more_has_captions else 0.0
+                    likenesses.append(is_like)
+        for number, (exponential, share) in enumerate(zip(exponentials, wanted, strict=True)):
             smoothed = (1 - smoothing) * share + smoothing / len(wanted)
+            if soft:
+                smoothed = (1 - soft.share) * smoothed + soft.share * likenesses[number] / sum(likenesses)
             total -= smoothed * math.log(exponential / sum(exponentials))
     return total / len(queries)
 
@@ -54,9 +63,10 @@ def naive_direction(queries, vectors, concepts, scale, more, smoothing):
     more_captions=st.integers(0, 5),
     scale=st.floats(1, 30),
     smoothing=st.sampled_from([0.0, 0.1, 1.0]),
+    soft=st.sampled_from([None, SoftTargets(0.2), SoftTargets(1.0, 0.5)]),
     seed=st.integers(0, 1000),
 )
-def test_it_is_its_definition(batch, concept_count, more_documents, more_captions, scale, smoothing, seed):
+def test_it_is_its_definition(batch, concept_count, more_documents, more_captions, scale, smoothing, soft, seed):
     generator = torch.Generator().manual_seed(seed)
     documents, captions = unit_rows(batch, 3, generator), unit_rows(batch, 3, generator)
     concepts = torch.randint(0, concept_count, (batch,), generator=generator)
@@ -71,11 +81,13 @@ def test_it_is_its_definition(batch, concept_count, more_documents, more_caption
         more_documents=further_documents,
         more_captions=further_captions,
         label_smoothing=smoothing,
+        soft_targets=soft,
     )
 
+    numbers = concepts.tolist()
     expected = 0.5 * (
-        naive_direction(documents, captions, concepts.tolist(), scale, further_captions, smoothing)
-        + naive_direction(captions, documents, concepts.tolist(), scale, further_documents, smoothing)
+        naive_direction(documents, captions, numbers, scale, further_captions, smoothing, captions, soft)
+        + naive_direction(captions, documents, numbers, scale, further_documents, smoothing, captions, soft, False)
     )
     assert float(loss) == pytest.approx(expected, rel=1e-9, abs=1e-12)
 

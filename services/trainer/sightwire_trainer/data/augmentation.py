@@ -10,6 +10,8 @@ from sightwire_trainer.data.changes import Changes, draw_changes
 _LUMINANCE = (0.299, 0.587, 0.114)
 #: From here on the darkest channel counts as white: compression leaves its traces on backgrounds.
 _NEARLY_WHITE = 0.94
+#: Added to luminances that are divided by each other: black within black is no line.
+_DARKEST = 1e-3
 #: Pictures that a CPU changes at once: few enough for its cache, enough for its threads to have work.
 _AT_ONCE_ON_CPU = 64
 
@@ -40,8 +42,10 @@ def augment(
 
 def _changed(images: torch.Tensor, changes: Changes, size: int) -> torch.Tensor:
     pixels = _moved(images, changes.transforms, size)
+    pixels = _reduced_to_lines(pixels, changes.outlined)
     pixels = _on_backgrounds(pixels, changes.backgrounds)
     pixels = _recoloured(pixels, changes.colours, changes.mean_shares)
+    pixels = _inverted(pixels, changes.inverted)
     return _partly_erased(pixels, changes.erased, changes.fillings)
 
 
@@ -69,6 +73,18 @@ def _grid(transforms: torch.Tensor, size: int) -> torch.Tensor:
     return grid
 
 
+def _reduced_to_lines(pixels: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    """The chosen pictures as dark lines on white: what is darker than its brightest neighbour stays dark."""
+    if not chosen.any():
+        return pixels
+    luminance = pixels[chosen].mean(1, keepdim=True)
+    brightest = functional.max_pool2d(luminance, kernel_size=3, stride=1, padding=1)
+    lines = ((luminance + _DARKEST) / (brightest + _DARKEST)).square()
+    result = pixels.clone()
+    result[chosen] = lines.expand(-1, 3, -1, -1)
+    return result
+
+
 def _on_backgrounds(pixels: torch.Tensor, backgrounds: torch.Tensor) -> torch.Tensor:
     """White that reaches the border in a straight line becomes `backgrounds`."""
     if bool((backgrounds == 1).all()):
@@ -90,6 +106,10 @@ def _recoloured(pixels: torch.Tensor, colours: torch.Tensor, mean_shares: torch.
     offsets = (mean_shares * means)[:, None, None]
     changed = torch.baddbmm(offsets, colours, pixels.reshape(count, channels, height * width))
     return changed.clamp_(0, 1).view(count, channels, height, width)
+
+
+def _inverted(pixels: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    return torch.where(chosen[:, None, None, None], 1 - pixels, pixels) if chosen.any() else pixels
 
 
 def _partly_erased(pixels: torch.Tensor, erased: torch.Tensor, fillings: torch.Tensor) -> torch.Tensor:

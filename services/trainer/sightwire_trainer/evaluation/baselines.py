@@ -8,7 +8,13 @@ from PIL import Image
 
 from sightwire.bundles.preprocessing import Pixels, encoder_pixels
 from sightwire.errors import InvalidInputError
-from sightwire_trainer.configuration import DetectorTrunk, ImageTrunk, ModelConfiguration, OpenClipTower
+from sightwire_trainer.configuration import (
+    DetectorTrunk,
+    EfficientNetLiteTrunk,
+    ImageTrunk,
+    ModelConfiguration,
+    OpenClipTower,
+)
 from sightwire_trainer.evaluation.encoding import Encoders
 from sightwire_trainer.evaluation.ranks import Matrix
 
@@ -53,7 +59,7 @@ def random_trunk(configuration: ModelConfiguration, *, seed: int = 0) -> Encoder
 
 
 def _untrained(trunk: ImageTrunk) -> ImageTrunk:
-    if isinstance(trunk, DetectorTrunk):
+    if isinstance(trunk, DetectorTrunk | EfficientNetLiteTrunk):
         return trunk.model_copy(update={"pretrained": False})
     if isinstance(trunk, OpenClipTower):
         return trunk.model_copy(update={"pretrained": None})

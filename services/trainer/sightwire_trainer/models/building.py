@@ -6,6 +6,7 @@ from sightwire.errors import InvalidInputError
 from sightwire_trainer.configuration import (
     ConvNetTrunk,
     DetectorTrunk,
+    EfficientNetLiteTrunk,
     FrozenMiniLm,
     ImageTrunk,
     ModelConfiguration,
@@ -14,7 +15,7 @@ from sightwire_trainer.configuration import (
     TextTransformer,
     VitTrunk,
 )
-from sightwire_trainer.models import convnext_trunk, vit_trunk
+from sightwire_trainer.models import convnext_trunk, efficientnet_lite_trunk, vit_trunk
 from sightwire_trainer.models.cached_text_encoder import shared_text_encoder
 from sightwire_trainer.models.csp_trunk import CspTrunk
 from sightwire_trainer.models.frozen_minilm import FrozenMiniLmTower
@@ -63,11 +64,20 @@ def _image_tower(trunk: ImageTrunk, configuration: ModelConfiguration) -> TrunkA
 
 def _trunk(
     trunk: ImageTrunk, configuration: ModelConfiguration
-) -> CspTrunk | convnext_trunk.ConvNextTrunk | vit_trunk.VitTrunk | OpenClipTrunk:
+) -> (
+    CspTrunk
+    | efficientnet_lite_trunk.EfficientNetLiteTrunk
+    | convnext_trunk.ConvNextTrunk
+    | vit_trunk.VitTrunk
+    | OpenClipTrunk
+):
     recompute = configuration.gradient_checkpointing
     match trunk:
         case DetectorTrunk():
             return _detector_trunk(trunk, configuration)
+        case EfficientNetLiteTrunk():
+            pretrained = trunk.pretrained and configuration.init_from is None
+            return efficientnet_lite_trunk.EfficientNetLiteTrunk(trunk, pretrained=pretrained, recompute=recompute)
         case ConvNetTrunk():
             return convnext_trunk.ConvNextTrunk(trunk, recompute=recompute)
         case VitTrunk():

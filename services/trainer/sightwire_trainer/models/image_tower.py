@@ -34,19 +34,42 @@ class TrunkAndHead(nn.Module):
         self.dimension = dimension
         self.trunk = trunk
         self.head = head
+        self._trunk_rests = False
         # Not persistent: they are the trunk's constants, no weights.
         self.register_buffer("mean", _channels(trunk.mean), persistent=False)
         self.register_buffer("deviation", _channels(trunk.deviation), persistent=False)
+
+    def let_trunk_rest(self, rests: bool) -> None:
+        """Whether the trunk is as in evaluation, without gradients, while the head learns."""
+        if rests != self._trunk_rests:
+            self._trunk_rests = rests
+            self.train(self.training)
+
+    def train(self, mode: bool = True) -> "TrunkAndHead":
+        """A trunk that rests stays in evaluation mode."""
+        super().train(mode)
+        if self._trunk_rests:
+            self.trunk.eval()
+        return self
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """float32 [batch, 3, size, size], RGB in 0..1, to float32 [batch, dimension], L2-normalised."""
         normalised = (images - self.mean) / self.deviation
         # Convolutions of the CPU and of GPUs with tensor cores are faster where the channels of a pixel lie together.
-        features = self.trunk(normalised.contiguous(memory_format=torch.channels_last))
+        features = self._features(normalised.contiguous(memory_format=torch.channels_last))
         if self.head is None:
             return functional.normalize(features.float(), dim=-1)
         vectors: torch.Tensor = self.head(features)
         return vectors
+
+    def _features(self, normalised: torch.Tensor) -> torch.Tensor:
+        features: torch.Tensor
+        if not self._trunk_rests:
+            features = self.trunk(normalised)
+            return features
+        with torch.no_grad():
+            features = self.trunk(normalised)
+        return features
 
 
 def _channels(values: object) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """Which parameters learn at which rate, and which of them decay."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from torch import nn
@@ -8,6 +8,11 @@ from torch import nn
 from sightwire_trainer.configuration import OptimiserConfiguration
 
 Part = Literal["trunk", "head", "text"]
+
+
+def is_of_trunk(group: Mapping[str, Any]) -> bool:
+    """Whether a group of `parameter_groups` has weights of the trunk."""
+    return str(group["name"]).split()[0] == "trunk"
 
 
 def parameter_groups(

@@ -8,8 +8,9 @@ from torch import nn
 from sightwire_trainer.configuration import ObjectiveConfiguration, OptimiserConfiguration
 from sightwire_trainer.data.samples import Batch
 from sightwire_trainer.models.two_tower import TwoTowerModel
+from sightwire_trainer.objectives.concept_contrast import concept_contrast_loss
 from sightwire_trainer.objectives.distillation import distillation_loss
-from sightwire_trainer.objectives.losses import contrastive_loss
+from sightwire_trainer.objectives.losses import Candidates, SoftTargets, contrastive_loss
 from sightwire_trainer.objectives.momentum import MomentumModel
 from sightwire_trainer.objectives.queue import MomentumQueue
 from sightwire_trainer.objectives.temperature import Scale
@@ -44,8 +45,18 @@ class PairEncoder(nn.Module):
 class PairObjective:
     """The loss of a batch, and what it remembers of those before: a queue and the model that fills it."""
 
-    def __init__(self, configuration: ObjectiveConfiguration, model: TwoTowerModel, device: torch.device) -> None:
+    def __init__(
+        self,
+        configuration: ObjectiveConfiguration,
+        model: TwoTowerModel,
+        device: torch.device,
+        *,
+        names: Candidates | None = None,
+    ) -> None:
         self._configuration = configuration
+        self._names = names
+        share = configuration.soft_targets
+        self._soft_targets = SoftTargets(share, configuration.soft_target_temperature) if share else None
         self._teachers = Teachers(configuration.teachers, device) if configuration.distillation else None
         self._momentum: MomentumModel | None = None
         self._queue: MomentumQueue | None = None
@@ -69,9 +80,12 @@ class PairObjective:
             concepts,
             scale,
             more_documents=self._queue.candidate_documents() if self._queue else None,
-            more_captions=self._queue.candidate_captions() if self._queue else None,
+            more_captions=self._more_captions(),
             label_smoothing=self._configuration.label_smoothing,
+            soft_targets=self._soft_targets,
         )
+        if self._configuration.concept_contrast:
+            loss = loss + self._configuration.concept_contrast * concept_contrast_loss(documents, concepts)
         if self._momentum is not None and self._queue is not None:
             with torch.no_grad():
                 followed_documents, followed_captions = self._momentum.model(seen, batch.captions)
@@ -80,6 +94,11 @@ class PairObjective:
             return loss
         share = self._configuration.distillation
         return (1 - share) * loss + share * distillation_loss(documents, self._teachers(batch.images))
+
+    def _more_captions(self) -> Candidates | None:
+        queued = self._queue.candidate_captions() if self._queue else None
+        parts = [part for part in (queued, self._names) if part is not None]
+        return Candidates.joined(*parts) if parts else None
 
     def follow(self, model: TwoTowerModel) -> None:
         """After each step of the optimiser."""

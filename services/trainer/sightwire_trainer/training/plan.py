@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sightwire_trainer.configuration import TrainingConfiguration
+from sightwire_trainer.configuration import PictureSize, TrainingConfiguration
 from sightwire_trainer.data.samples import Batch, BatchPosition
 
 
@@ -16,13 +16,28 @@ class StepPlan:
     steps: int
     #: The first step, counted from 0, after which weights are averaged.
     first_averaged: int
+    #: The first step, counted from 0, in which the trunk learns.
+    first_of_trunk: int
+    #: First steps of pictures of each size, in their order.
+    sizes: tuple[tuple[int, int], ...]
 
     @classmethod
     def of(cls, configuration: TrainingConfiguration, batches_per_epoch: int) -> "StepPlan":
         steps_per_epoch = math.ceil(batches_per_epoch / configuration.accumulate)
         steps = steps_per_epoch * configuration.epochs
         begin = configuration.averaging.begin if configuration.averaging else 1.0
-        return cls(steps_per_epoch, steps, math.floor(begin * steps))
+        sizes = configuration.sizes or (PictureSize(begin=0, size=configuration.model.size),)
+        return cls(
+            steps_per_epoch,
+            steps,
+            first_averaged=math.floor(begin * steps),
+            first_of_trunk=steps_per_epoch * configuration.optimiser.frozen_trunk_epochs,
+            sizes=tuple((math.floor(part.begin * steps), part.size) for part in sizes),
+        )
+
+    def size_at(self, step: int) -> int:
+        """Pixels of each side of pictures in a step, counted from 0."""
+        return [size for first, size in self.sizes if first <= step][-1]
 
 
 def batches_of_steps(batches: Iterator[Batch], position: BatchPosition, accumulate: int) -> Iterator[list[Batch]]:

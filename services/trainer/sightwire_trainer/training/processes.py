@@ -26,16 +26,17 @@ class Processes:
         """Whether this one writes, evaluates and tells."""
         return self.rank == 0
 
-    def wrap(self, model: nn.Module) -> nn.Module:
+    def wrap(self, model: nn.Module, *, parts_may_rest: bool = False) -> nn.Module:
         """The model, whose gradients are averaged over all processes.
 
-        On GPUs batch norms see the pictures of all; CPUs have no such norm, each normalises by its own batch.
+        With `parts_may_rest`, there may be steps in which some of it gets no gradients, which costs a little. On GPUs
+        batch norms see the pictures of all; CPUs have no such norm, each normalises by its own batch.
         """
         if self.count == 1:
             return model
         if next(model.parameters()).is_cuda:
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
-        return DistributedDataParallel(model)
+        return DistributedDataParallel(model, find_unused_parameters=parts_may_rest)
 
     def wait(self) -> None:
         """Until all processes are here."""

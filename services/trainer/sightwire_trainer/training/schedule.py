@@ -6,8 +6,10 @@ import math
 def rate_share(step: int, *, steps: int, warmup: float, final: float) -> float:
     """Share of the full learning rate at a step, counted from 0, of `steps` in all.
 
-    It rises through `warmup`, a share of all steps, to 1, and falls to `final` at the last step.
+    It rises through `warmup`, a share of all steps, to 1, and falls to `final` at the last step. Before step 0 it is 0.
     """
+    if step < 0:
+        return 0.0
     warmup_steps = round(warmup * steps)
     if step < warmup_steps:
         return (step + 1) / warmup_steps

@@ -10,7 +10,9 @@ from torch import nn
 from sightwire_trainer.configuration import TrainingConfiguration
 from sightwire_trainer.data.augmentation import augment
 from sightwire_trainer.data.samples import Batch
+from sightwire_trainer.models.parameter_groups import is_of_trunk
 from sightwire_trainer.models.two_tower import TwoTowerModel
+from sightwire_trainer.objectives.losses import Candidates
 from sightwire_trainer.training.averaging import AveragedWeights
 from sightwire_trainer.training.chance import restore_chance, state_of_chance
 from sightwire_trainer.training.divergence import require_finite
@@ -26,15 +28,23 @@ class Stepper:
     """The model, its objective and its optimiser, and everything of them that a step changes."""
 
     def __init__(
-        self, configuration: TrainingConfiguration, model: TwoTowerModel, processes: Processes, device: torch.device
+        self,
+        configuration: TrainingConfiguration,
+        model: TwoTowerModel,
+        processes: Processes,
+        device: torch.device,
+        *,
+        names: Candidates | None = None,
     ) -> None:
+        """`names` are those of all concepts, on the device, that documents must tell their captions from."""
         self.device = device
         self._configuration = configuration
         self._processes = processes
         self._model = model
         self._encoder = PairEncoder(model, configuration.objective).to(device)
-        self._objective = PairObjective(configuration.objective, model, device)
-        self._wrapped = processes.wrap(self._encoder)
+        self._objective = PairObjective(configuration.objective, model, device, names=names)
+        rests = configuration.optimiser.frozen_trunk_epochs > 0
+        self._wrapped = processes.wrap(self._encoder, parts_may_rest=rests)
         groups = self._encoder.parameter_groups(configuration.optimiser)
         self._optimiser = torch.optim.AdamW(groups, weight_decay=configuration.optimiser.weight_decay)
         self._full_rates = [group["lr"] for group in self._optimiser.param_groups]
@@ -44,6 +54,7 @@ class Stepper:
         self._average = AveragedWeights(model, decay=averaging.decay) if averaging else None
         self._augmentation_chance = torch.Generator()
         self._augmentation_chance.manual_seed(configuration.seed + processes.rank)
+        self._size = configuration.model.size
 
     @property
     def learning_rate(self) -> float:
@@ -57,6 +68,9 @@ class Stepper:
             DivergedError: the loss or its gradients are not finite; weights are as they were.
         """
         self._set_rates(step, plan)
+        self._size = plan.size_at(step)
+        if self._model.image is not None:
+            self._model.image.let_trunk_rest(step < plan.first_of_trunk)
         self._optimiser.zero_grad(set_to_none=True)
         losses = []
         for number, batch in enumerate(batches, start=1):
@@ -118,15 +132,16 @@ class Stepper:
         if batch.images is None:
             assert batch.texts is not None, "a batch has pictures or texts"
             return batch.texts
-        configuration = self._configuration
         images = batch.images.to(self.device, non_blocking=True)
-        return augment(images, configuration.augmentation, self._augmentation_chance, size=configuration.model.size)
+        return augment(images, self._configuration.augmentation, self._augmentation_chance, size=self._size)
 
     def _set_rates(self, step: int, plan: StepPlan) -> None:
         optimiser = self._configuration.optimiser
-        share = rate_share(step, steps=plan.steps, warmup=optimiser.warmup, final=optimiser.final_rate)
         for group, full in zip(self._optimiser.param_groups, self._full_rates, strict=True):
-            group["lr"] = full * share
+            first = plan.first_of_trunk if is_of_trunk(group) else 0
+            group["lr"] = full * rate_share(
+                step - first, steps=plan.steps - first, warmup=optimiser.warmup, final=optimiser.final_rate
+            )
 
     def _gradients_exchanged(self, is_last: bool) -> Any:
         """Several processes exchange gradients once a step, with the last of its batches."""
