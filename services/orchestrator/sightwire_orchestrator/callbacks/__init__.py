@@ -1,0 +1,1 @@
+"""Tells people and other systems: signed webhooks, and e-mail."""

@@ -1,0 +1,1 @@
+"""What tasks do: handlers by type, and what they need. Nothing here knows the bus that orders come from."""
