@@ -86,8 +86,15 @@ TRAINING = StreamDefinition(
     max_age=90 * DAY,
     max_messages_per_subject=10_000,
 )
+MODELS = StreamDefinition(
+    name="MODELS",
+    subjects=("models.registered", "models.promoted", "models.rolled_back"),
+    retention=Retention.LIMITS,
+    description="Models that were registered, and which of them got an alias",
+    max_messages_per_subject=100_000,
+)
 
-STREAMS: Final = (INGEST, EMBEDDED, INDEX, DEAD_LETTERS, TRAINING)
+STREAMS: Final = (INGEST, EMBEDDED, INDEX, DEAD_LETTERS, TRAINING, MODELS)
 
 COLLECTIONS = BucketDefinition("collections", "Collection records: specification, uid")
 ITEM_STATUS = BucketDefinition("item_status", "How far each item has come", flush_later=True)

@@ -9,6 +9,9 @@ DEAD_LETTERS_ALL = "dlq.>"
 CONTROL_INDEXERS = "control.indexers"
 TRAINING_REQUESTED = "training.requested"
 TRAINING_COMPLETED = "training.completed"
+MODELS_REGISTERED = "models.registered"
+MODELS_PROMOTED = "models.promoted"
+MODELS_ROLLED_BACK = "models.rolled_back"
 
 
 def ingest(collection: str) -> str:

@@ -1,12 +1,13 @@
 """The connection to the database, and transactions on it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -18,6 +19,8 @@ _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+async
 _BUSY_SECONDS: Final = 30.0
 #: Execution option of transactions that only read.
 _READ_ONLY: Final = "sightwire_read_only"
+
+Result = TypeVar("Result")
 
 
 class Database:
@@ -35,6 +38,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self._url = _checked(url)
         self._engine = _sqlite_engine(self._url) if self.is_sqlite else _postgresql_engine(self._url)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database") if self.is_sqlite else None
+        self._engine_of_thread = _plain_sqlite_engine(self._url) if self.is_sqlite else None
         #: SQLite has one writer at a time and polls for its turn; within the process, turns are taken without polling.
         self._writing = asyncio.Lock()
 
@@ -62,6 +67,43 @@ class Database:
     async def close(self) -> None:
         """Gives all connections back."""
         await self._engine.dispose()
+        if self._thread is not None and self._engine_of_thread is not None:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._engine_of_thread.dispose)
+            self._thread.shutdown()
+
+    async def transact(self, work: Callable[[Connection], Result]) -> Result:
+        """The result of `work`, done in a transaction that may write; rolled back when it raises.
+
+        On SQLite `work` runs in a thread, as a whole: `session` changes threads for every step of a statement, some 20
+        times a transaction. So it must touch nothing that belongs to the event loop.
+
+        Raises:
+            UnavailableError: the database does not answer, or is busy for too long.
+            CorruptDataError: the file is damaged, or no database.
+            DBAPIError: as SQLAlchemy raises it, when the database refuses a statement.
+        """
+        if self._thread is None or self._engine_of_thread is None:
+            async with self.session() as connection:
+                return await connection.run_sync(work)
+        async with self._writing:
+            done = asyncio.get_running_loop().run_in_executor(
+                self._thread, self._in_transaction, self._engine_of_thread, work
+            )
+            # Not left alone when the caller is cancelled: the thread would hold the file, with the turn given away.
+            try:
+                return await asyncio.shield(done)
+            except asyncio.CancelledError:
+                await asyncio.wait([done])
+                raise
+
+    def _in_transaction(self, engine: Engine, work: Callable[[Connection], Result]) -> Result:
+        try:
+            with engine.begin() as connection:
+                return work(connection)
+        except DBAPIError as error:
+            if _is_refusal(error):
+                raise
+            raise self._failure(error) from error
 
     @asynccontextmanager
     async def session(self, *, read_only: bool = False) -> AsyncIterator[AsyncConnection]:
@@ -137,15 +179,25 @@ def _checked(url: str) -> URL:
     return parsed.set(drivername=driver)
 
 
+#: Without transactions of the driver's own, which begin late and cannot be told to write.
+_SQLITE_ARGUMENTS: Final = {"isolation_level": None, "timeout": _BUSY_SECONDS}
+
+
 def _sqlite_engine(url: URL) -> AsyncEngine:
-    engine = create_async_engine(
-        url,
-        # Without transactions of the driver's own, which begin late and cannot be told to write.
-        connect_args={"isolation_level": None, "timeout": _BUSY_SECONDS},
-    )
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    engine = create_async_engine(url, connect_args=_SQLITE_ARGUMENTS)
+    _listen(engine.sync_engine)
     return engine
+
+
+def _plain_sqlite_engine(url: URL) -> Engine:
+    engine = create_engine(url.set(drivername="sqlite"), connect_args=_SQLITE_ARGUMENTS)
+    _listen(engine)
+    return engine
+
+
+def _listen(engine: Engine) -> None:
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
 
 
 def _postgresql_engine(url: URL) -> AsyncEngine:

@@ -3,8 +3,7 @@
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select
 
 from sightwire.errors import ConflictError
 from sightwire_orchestrator.storage.database import Database
@@ -34,9 +33,9 @@ async def claim(database: Database, owner: str) -> int:
     return epoch
 
 
-async def active_epoch(connection: AsyncConnection) -> int:
+def active_epoch(connection: Connection) -> int:
     """The epoch that may write; no other claims the database before the end of the transaction. 0: none did yet."""
     # Shared, so that transactions of one orchestrator do not wait for each other.
     statement = select(active_orchestrator.c.epoch).with_for_update(read=True)
-    epoch: int = (await connection.execute(statement)).scalar_one()
+    epoch: int = connection.execute(statement).scalar_one()
     return epoch

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sightwire.errors import InvalidInputError, SightwireError
 from sightwire_orchestrator.storage.database import Database
@@ -64,8 +64,7 @@ class RunWriter:
     async def _write_group(self, group: list[_Waiting]) -> None:
         changes = [change for change, _ in group]
         try:
-            async with self._database.session() as connection:
-                outcomes = await _store(connection, changes)
+            outcomes = await self._database.transact(partial(_store, changes=changes))
         except DBAPIError as error:
             if len(group) > 1:
                 # One of them is refused, and the rest must not suffer.
@@ -79,11 +78,11 @@ class RunWriter:
             _tell(stored, outcome)
 
 
-async def _store(connection: AsyncConnection, changes: Sequence[RunChange]) -> list[SightwireError | None]:
+def _store(connection: Connection, changes: Sequence[RunChange]) -> list[SightwireError | None]:
     """Stores those of the changes that may be; for each of the others why not."""
-    epoch = await active_epoch(connection)
+    epoch = active_epoch(connection)
     ids = sorted({change.run.id for change in changes})
-    present = await connection.execute(select(runs.c.id, runs.c.sequence).where(runs.c.id.in_(ids)))
+    present = connection.execute(select(runs.c.id, runs.c.sequence).where(runs.c.id.in_(ids)))
     reasons = reasons_against(changes, {row.id: row.sequence for row in present}, epoch)
     accepted = [change for change, reason in zip(changes, reasons, strict=True) if reason is None]
     new_ids = {change.run.id for change in accepted if change.is_new}
@@ -91,9 +90,9 @@ async def _store(connection: AsyncConnection, changes: Sequence[RunChange]) -> l
     last = {change.run.id: change for change in accepted}
     new_rows = [_run_values(change) for id_, change in last.items() if id_ in new_ids]
     changed_rows = [_run_values(change) for id_, change in last.items() if id_ not in new_ids]
-    await _execute_many(connection, _INSERT_RUN, new_rows)
-    await _execute_many(connection, _UPDATE_RUN, changed_rows)
-    await _execute_many(connection, _INSERT_EVENT, [values for change in accepted for values in _event_values(change)])
+    _execute_many(connection, _INSERT_RUN, new_rows)
+    _execute_many(connection, _UPDATE_RUN, changed_rows)
+    _execute_many(connection, _INSERT_EVENT, [values for change in accepted for values in _event_values(change)])
     return reasons
 
 
@@ -106,9 +105,9 @@ _UPDATE_RUN: Final = (
 _INSERT_EVENT: Final = run_events.insert()
 
 
-async def _execute_many(connection: AsyncConnection, statement: Any, rows: list[dict[str, Any]]) -> None:
+def _execute_many(connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> None:
     if rows:
-        await connection.execute(statement, rows)
+        connection.execute(statement, rows)
 
 
 def _run_values(change: RunChange) -> dict[str, Any]:
