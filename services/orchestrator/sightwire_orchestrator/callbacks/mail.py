@@ -1,6 +1,7 @@
 """E-mail over SMTP."""
 
 import hashlib
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -72,9 +73,16 @@ class MailReceipt:
 class MailSender:
     """Sends mail, one connection a message."""
 
-    def __init__(self, settings: MailSettings, *, retries: DeliveryRetries | None = None) -> None:
+    def __init__(
+        self,
+        settings: MailSettings,
+        *,
+        retries: DeliveryRetries | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
         self._settings = settings
         self._retries = retries or DeliveryRetries()
+        self._ssl_context = ssl_context
 
     async def send(self, mail: Mail) -> MailReceipt:
         """Sends until the server takes it for at least one recipient.
@@ -115,6 +123,7 @@ class MailSender:
                 password=settings.password.get_secret_value() if settings.password else None,
                 use_tls=settings.encryption is MailEncryption.TLS,
                 start_tls=settings.encryption is MailEncryption.STARTTLS,
+                tls_context=self._ssl_context,
                 timeout=settings.timeout_seconds,
             )
         except SMTPRecipientsRefused as error:
@@ -127,7 +136,12 @@ class MailSender:
             if 400 <= error.code < 500:
                 raise DeliveryFailedError(detail) from None
             raise DeliveryRefusedError(detail) from None
-        except (SMTPConnectError, SMTPServerDisconnected, SMTPTimeoutError) as error:
+        except ssl.SSLCertVerificationError as error:
+            raise DeliveryRefusedError(
+                f"the certificate of the mail server {settings.host}:{settings.port} is not to be trusted: "
+                f"{error.verify_message}"
+            ) from None
+        except (SMTPConnectError, SMTPServerDisconnected, SMTPTimeoutError, OSError) as error:
             raise DeliveryFailedError(
                 f"the mail server {settings.host}:{settings.port} does not answer: {error or type(error).__name__}"
             ) from None
