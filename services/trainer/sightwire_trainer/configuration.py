@@ -210,15 +210,51 @@ class MomentumQueue(_Part):
     momentum: Share = 0.995
 
 
+class HardNegatives(_Part):
+    """The nearest wrong answers of samples, mined again and again while training, come into the same batches.
+
+    Wrong answers of an index of the collection (ANCE: Xiong et al. 2021) or of the model itself; in the batch they are
+    negatives for all its samples (DPR: Karpukhin et al. 2020).
+    """
+
+    collection: CollectionName | None = Field(
+        default=None,
+        description="A live collection that is asked, by its own vectors: its items' ids are the samples' keys; "
+        "none: the model as it is then, exactly",
+    )
+    gateway: str = Field(default="http://127.0.0.1:8200", description="URL of the gateway of the collection")
+    fields: tuple[str, ...] | None = Field(default=None, description="Searched in the collection; none: its default")
+    depth: int = Field(default=50, ge=1, le=1000, description="Answers that the collection is asked for, right or not")
+    ask_by: Literal["caption", "document"] = Field(default="caption", description="What is asked with of each sample")
+    per_sample: Count = 1
+    skip: int = Field(
+        default=0, ge=0, description="Nearest wrong answers to pass over: often they are right, and nobody said so"
+    )
+    share: Share = Field(default=1.0, description="Of the samples that bring theirs into the batch, each epoch others")
+    begin: int = Field(default=1, ge=0, description="Epoch, counted from 0, before which is mined first")
+    every: Count = Field(default=1, description="Epochs from one mining to the next")
+
+
 class ObjectiveConfiguration(_Part):
     """Symmetric InfoNCE, in the batch or with a queue; several positives count as such."""
 
     temperature: Positive = 0.07
     learn_temperature: bool = True
     queue: MomentumQueue | None = None
-    hard_negatives: int = Field(default=0, ge=0, description="For each sample, mined from an index before each epoch")
-    hard_negatives_from: CollectionName | None = Field(default=None, description="The live collection to mine in")
+    hard_negatives: HardNegatives | None = None
     label_smoothing: Share = 0.0
+    all_names: bool = Field(
+        default=False,
+        description="Documents must tell their caption from the names of all concepts, not only from those of the "
+        "batch; for a frozen text tower",
+    )
+    soft_targets: Share = Field(
+        default=0.0, description="Share of what is wanted that follows the likeness of captions"
+    )
+    soft_target_temperature: Positive = Field(default=0.05, description="What cosines of captions are divided by")
+    concept_contrast: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="Weight of a second loss, by which documents find the others of their concept"
+    )
     distillation: Share = Field(default=0.0, description="Share of the loss that follows the teachers")
     teachers: tuple[Path, ...] = Field(default=(), description="Bundles whose image vectors, averaged, are followed")
 
@@ -233,6 +269,11 @@ class OptimiserConfiguration(_Part):
     warmup: Share = Field(default=0.05, description="Share of all steps")
     final_rate: Share = Field(default=0.01, description="Share of the rate that is left at the end")
     clip_norm: Annotated[float, Field(ge=0)] = Field(default=1.0, description="0: gradients are not clipped")
+    frozen_trunk_epochs: int = Field(
+        default=0,
+        ge=0,
+        description="First epochs, in which the trunk does not learn; then it warms up on its own (Kumar et al. 2022)",
+    )
 
 
 class AveragingConfiguration(_Part):
@@ -242,19 +283,14 @@ class AveragingConfiguration(_Part):
     begin: Share = Field(default=0.5, description="Share of all steps before averaging begins")
 
 
+class PictureSize(_Part):
+    """From when on pictures have which size in training."""
+
+    begin: Share = Field(description="Share of all steps")
+    size: int = Field(ge=32, le=1024, description="Pixels of each side")
+
+
 class EarlyStopping(_Part):
-    all_names: bool = Field(
-        default=False,
-        description="Documents must tell their caption from the names of all concepts, not only from those of the "
-        "batch; for a frozen text tower",
-    )
-    soft_targets: Share = Field(
-        default=0.0, description="Share of what is wanted that follows the likeness of captions"
-    )
-    soft_target_temperature: Positive = Field(default=0.05, description="What cosines of captions are divided by")
-    concept_contrast: Annotated[float, Field(ge=0)] = Field(
-        default=0.0, description="Weight of a second loss, by which documents find the others of their concept"
-    )
     """Ends a run that gets no better."""
 
     patience: Count = Field(default=5, description="Evaluations without a better measure")
@@ -269,11 +305,6 @@ class CheckpointConfiguration(_Part):
 
 
 class TrainingConfiguration(_Part):
-    frozen_trunk_epochs: int = Field(
-        default=0,
-        ge=0,
-        description="First epochs, in which the trunk does not learn; then it warms up on its own (Kumar et al. 2022)",
-    )
     """The content of a training configuration file."""
 
     name: BundleName = Field(description="Of the bundle that is made")
@@ -283,14 +314,16 @@ class TrainingConfiguration(_Part):
     seed: int = Field(default=0, ge=0, lt=2**63)
     epochs: Count = 26
     batch_size: Count = Field(default=256, description="Of one process, for one backward pass")
-class PictureSize(_Part):
-    """From when on pictures have which size in training."""
-
-    begin: Share = Field(description="Share of all steps")
-    size: int = Field(ge=32, le=1024, description="Pixels of each side")
-
-
     accumulate: Count = Field(default=1, description="Batches for one step of the optimiser")
+    pictures_per_concept: Count = Field(
+        default=1, description="So many of one concept, or fewer, are brought together into a batch"
+    )
+    sizes: tuple[PictureSize, ...] = Field(
+        default=(), description="Of pictures in training, small ones first; none: the model's throughout"
+    )
+    begin_with: Path | None = Field(
+        default=None, description="Folder of a run of the same model, whose best weights this one begins with"
+    )
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     evaluate_every: Count = Field(default=1, description="Epochs between two evaluations on the validation set")
@@ -305,6 +338,13 @@ class PictureSize(_Part):
     early_stopping: EarlyStopping | None = None
     checkpoints: CheckpointConfiguration = CheckpointConfiguration()
 
+    @model_validator(mode="after")
+    def _sizes_begin_with_the_run(self) -> Self:
+        begins = [part.begin for part in self.sizes]
+        if begins and (begins[0] != 0 or begins != sorted(begins)):
+            raise ValueError(f"`sizes` must begin at 0 and go on from there; they begin at {begins}")
+        return self
+
 
 def read_configuration(path: Path) -> TrainingConfiguration:
     """The configuration in a YAML file; its relative paths are of the file's folder.
@@ -315,15 +355,6 @@ def read_configuration(path: Path) -> TrainingConfiguration:
     return parse_configuration(read_content(path), base=path.parent, name=str(path))
 
 
-    pictures_per_concept: Count = Field(
-        default=1, description="So many of one concept, or fewer, are brought together into a batch"
-    )
-    sizes: tuple[PictureSize, ...] = Field(
-        default=(), description="Of pictures in training, small ones first; none: the model's throughout"
-    )
-    begin_with: Path | None = Field(
-        default=None, description="Folder of a run of the same model, whose best weights this one begins with"
-    )
 def read_content(path: Path) -> object:
     """What a YAML file holds, not yet checked.
 
@@ -337,13 +368,6 @@ def read_content(path: Path) -> object:
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         fault = " ".join(str(error).split())
         raise InvalidInputError(f"the training configuration {path} is no YAML: {fault}") from error
-
-    @model_validator(mode="after")
-    def _sizes_begin_with_the_run(self) -> Self:
-        begins = [part.begin for part in self.sizes]
-        if begins and (begins[0] != 0 or begins != sorted(begins)):
-            raise ValueError(f"`sizes` must begin at 0 and go on from there; they begin at {begins}")
-        return self
 
 
 def parse_configuration(content: object, *, base: Path, name: str) -> TrainingConfiguration:

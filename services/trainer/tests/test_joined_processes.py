@@ -14,7 +14,11 @@ from services.trainer.tests.tiny_runs import ONE_THREAD, text_content
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("changes", [{}, {"accumulate": 2}], ids=["plain", "accumulation"])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"accumulate": 2}, {"objective": {"hard_negatives": {"per_sample": 2, "begin": 0}}}],
+    ids=["plain", "accumulation", "hard negatives"],
+)
 def test_two_processes_end_with_the_weights_of_one_with_batches_twice_as_large(
     changes: dict[str, Any], tmp_path: Path, bundle_folder: Path
 ) -> None:

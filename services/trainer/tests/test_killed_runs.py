@@ -19,6 +19,7 @@ _KINDS: dict[str, dict[str, Any]] = {
     "queue": {"objective": {"queue": {"size": 20, "momentum": 0.9}}},
     "averaging": {"averaging": {"decay": 0.9, "begin": 0.3}},
     "accumulation": {"accumulate": 2, "batch_size": 4},
+    "hard negatives": {"objective": {"hard_negatives": {"per_sample": 2, "begin": 1, "every": 2}}, "epochs": 4},
 }
 
 

@@ -159,7 +159,7 @@ def test_a_measure_that_does_not_exist_is_told(tmp_path: Path, content: dict[str
 
 @pytest.mark.parametrize(
     ("objective", "said"),
-    [({"hard_negatives": 2}, "hard_negatives"), ({"distillation": 0.5}, "teachers")],
+    [({"distillation": 0.5}, "teachers")],
 )
 def test_an_objective_that_cannot_be_is_told(
     tmp_path: Path, content: dict[str, Any], objective: dict[str, Any], said: str

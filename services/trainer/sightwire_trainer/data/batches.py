@@ -2,7 +2,9 @@
 
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
 
 import numpy as np
 import torch
@@ -27,14 +29,31 @@ class Batches:
     """
 
     def __init__(
-        self, samples: SampleSource, configuration: TrainingConfiguration, *, rank: int = 0, world_size: int = 1
+        self,
+        samples: SampleSource,
+        configuration: TrainingConfiguration,
+        *,
+        rank: int = 0,
+        world_size: int = 1,
+        labels: NDArray[np.int64] | None = None,
     ) -> None:
-        data = configuration.data
-        self._order = BatchOrder(
-            len(samples), configuration.batch_size, seed=configuration.seed, rank=rank, world_size=world_size
+        """`labels`, int64 [samples], are equal where concepts are: for `configuration.pictures_per_concept`."""
+        data, hard_negatives = configuration.data, configuration.objective.hard_negatives
+        self._ordered = partial(
+            BatchOrder,
+            len(samples),
+            configuration.batch_size,
+            seed=configuration.seed,
+            rank=rank,
+            world_size=world_size,
+            labels=labels,
+            per_label=configuration.pictures_per_concept,
+            share=hard_negatives.share if hard_negatives else 1.0,
         )
+        self._order = self._ordered()
         size = data.loaded_size or configuration.model.size
-        self._pictures = PictureMemory(samples, size=size, max_bytes=data.cache_bytes)
+        #: Of all samples, whichever rank they are of.
+        self.pictures = PictureMemory(samples, size=size, max_bytes=data.cache_bytes)
         self._captions = configuration.captions
         self._seed = configuration.seed
         self._workers = data.workers
@@ -45,29 +64,40 @@ class Batches:
         """As many on every rank."""
         return self._order.batches_per_epoch
 
-    def from_position(self, position: BatchPosition) -> Iterator[Batch]:
-        """Batches from there on, over all epochs to come; close the iterator, or leave it to be collected, to end it.
+    def bring_together(self, hard_negatives: NDArray[np.int64]) -> None:
+        """From now on samples have theirs, int64 [samples, at most] with -1 for none, in their batches.
+
+        No iterator may be in the midst of its batches.
+        """
+        self._order = self._ordered(negatives=hard_negatives)
+
+    def from_position(self, position: BatchPosition, *, until_epoch: int | None = None) -> Iterator[Batch]:
+        """Batches from there on, over all epochs to come, or those before `until_epoch`.
+
+        Close the iterator, or leave it to be collected, to end it.
 
         Raises:
             CorruptDataError: a sample or its picture cannot be read, or pictures and texts are mixed.
         """
+        positions = self._positions(position, until_epoch)
         if not self._workers:
-            while True:
-                batch = self._make(position)
-                yield batch
-                position = batch.following
+            yield from map(self._make, positions)
+            return
         with ThreadPoolExecutor(self._workers, thread_name_prefix="batches") as threads:
-            ahead: deque[Future[Batch]] = deque()
+            # One for each thread, and one that is ready to be taken.
+            ahead = deque(threads.submit(self._make, each) for each in islice(positions, self._workers + 1))
             try:
-                while True:
-                    # One for each thread, and one that is ready to be taken.
-                    while len(ahead) <= self._workers:
-                        ahead.append(threads.submit(self._make, position))
-                        position = self._following(position)
+                while ahead:
                     yield ahead.popleft().result()
+                    ahead.extend(threads.submit(self._make, each) for each in islice(positions, 1))
             finally:
                 for made in ahead:
                     made.cancel()
+
+    def _positions(self, position: BatchPosition, until_epoch: int | None) -> Iterator[BatchPosition]:
+        while until_epoch is None or position.epoch < until_epoch:
+            yield position
+            position = self._following(position)
 
     def _make(self, position: BatchPosition) -> Batch:
         numbers = self._order.batch(position.epoch, position.batch)
@@ -75,7 +105,7 @@ class Batches:
         pictures: list[NDArray[np.uint8]] = []
         captions: list[str] = []
         for number in numbers.tolist():
-            sample, pixels = self._pictures.get(number)
+            sample, pixels = self.pictures.get(number)
             samples.append(sample)
             if pixels is not None:
                 pictures.append(pixels)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sightwire.errors import InvalidInputError
 from sightwire_trainer.configuration import DataConfiguration, Source, TrainingConfiguration
@@ -28,6 +29,14 @@ class TrainingData:
     train: SampleSource
     validation: SampleSource
     card: DatasetCard
+    #: Of `train`, in its order.
+    examined: tuple[ExaminedSample, ...]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """int64 [samples of `train`], from 0: equal where concepts are."""
+        concepts = [sample.concept for sample in self.examined]
+        return np.unique(concepts, return_inverse=True)[1].astype(np.int64)
 
 
 def open_training_data(configuration: TrainingConfiguration, *, cache: Path | None) -> TrainingData:
@@ -74,7 +83,12 @@ def open_training_data(configuration: TrainingConfiguration, *, cache: Path | No
         sources=(*train.cards(), *validation.cards(), *held_out.cards()),
         left_out=tuple(left_out),
     )
-    return TrainingData(_selected("train", train.source, to_train), _selected("validation", tuned_by, to_tune), card)
+    return TrainingData(
+        train=_selected("train", train.source, to_train),
+        validation=_selected("validation", tuned_by, to_tune),
+        card=card,
+        examined=tuple(to_train),
+    )
 
 
 class _Part:

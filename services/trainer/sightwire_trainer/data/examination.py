@@ -21,6 +21,7 @@ class ExaminedSample:
     number: int
     key: str
     concept: str
+    name_hash: int
     origin: str
     licence: str
     #: Of the picture as it looks, or of the text; None for the other kind.
@@ -92,6 +93,7 @@ def _examined_sample(sample: Sample, number: int, source: str) -> ExaminedSample
         number=number,
         key=sample.key,
         concept=concept_key(sample),
+        name_hash=scattered_number(_normalised(sample.name)),
         origin=sample.origin,
         licence=sample.licence,
         picture_hash=picture_hash,

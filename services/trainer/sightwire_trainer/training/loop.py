@@ -1,9 +1,13 @@
 """The loop of a run: step, tell, evaluate, checkpoint; and its whole state, to go on from."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from sightwire.contracts.training import RunState, TrainingProgress
 from sightwire.errors import ConfigurationError, ConflictError
@@ -13,6 +17,7 @@ from sightwire_trainer.data.batches import Batches
 from sightwire_trainer.data.samples import Batch, BatchPosition
 from sightwire_trainer.training.early_stopping import Patience
 from sightwire_trainer.training.interruption import Cancelled
+from sightwire_trainer.training.mining_schedule import is_mined_before, next_mining_after
 from sightwire_trainer.training.plan import StepPlan, batches_of_steps
 from sightwire_trainer.training.processes import Processes
 from sightwire_trainer.training.progress import Speed, TrainingListener
@@ -20,6 +25,8 @@ from sightwire_trainer.training.stepping import Stepper
 
 #: Measures of the model as it is, on the validation set.
 Evaluate = Callable[[], dict[str, float]]
+#: Hard negatives by the model as it is: int64 [samples, at most], -1 for none.
+Mine = Callable[[], NDArray[np.int64]]
 
 
 @dataclass(slots=True)
@@ -45,6 +52,7 @@ class TrainingLoop:
         stepper: Stepper,
         batches: Batches,
         evaluate: Evaluate,
+        mine: Mine | None = None,
         store: CheckpointStore,
         processes: Processes,
         listener: TrainingListener,
@@ -56,6 +64,8 @@ class TrainingLoop:
         self._stepper = stepper
         self._batches = batches
         self._evaluate = evaluate
+        self._mine = mine
+        self._hard_negatives: NDArray[np.int64] | None = None
         self._store = store
         self._processes = processes
         self._listener = listener
@@ -97,6 +107,9 @@ class TrainingLoop:
                 f"{self._processes.count}: start as many, or begin anew with --fresh"
             )
         self._stepper.load_state_dict(state["stepper"], state["chance"][self._processes.rank])
+        mined = state.get("hard_negatives")
+        if mined is not None:
+            self._bring_together(mined.numpy())
         standing = state["standing"]
         self._at = _Standing(
             **standing
@@ -114,8 +127,7 @@ class TrainingLoop:
             UnavailableError: a checkpoint cannot be written.
         """
         self._speed = Speed(time.monotonic())
-        batches = self._batches.from_position(self._at.position)
-        groups = batches_of_steps(iter(batches), self._at.position, self._configuration.accumulate)
+        groups = self._batches_of_steps()
         while self._at.step < self._plan.steps and not self.has_stopped_early:
             if self._processes.any(self._cancelled(), self._stepper.device):
                 self._save()
@@ -124,6 +136,31 @@ class TrainingLoop:
         if self._saved_step != self._at.step:
             self._save()
         return RunState.COMPLETED
+
+    def _batches_of_steps(self) -> Iterator[list[Batch]]:
+        """From where the run is; before an epoch whose batches need other hard negatives, these are mined.
+
+        Batches are made ahead of the steps, those of such an epoch not before its hard negatives are known.
+        """
+        mining = self._configuration.objective.hard_negatives if self._mine else None
+        while True:
+            position = self._at.position
+            if mining and position.batch == 0 and is_mined_before(position.epoch, mining):
+                self._mine_hard_negatives()
+            until = next_mining_after(position.epoch, mining) if mining else None
+            batches = self._batches.from_position(position, until_epoch=until)
+            yield from batches_of_steps(batches, position, self._configuration.accumulate)
+
+    def _mine_hard_negatives(self) -> None:
+        started = time.monotonic()
+        with self._stepper.evaluating():
+            mined = self._processes.of_first(self._mine() if self._mine and self._processes.is_first else None)
+        self._bring_together(mined)
+        self._speed.paused(time.monotonic() - started)
+
+    def _bring_together(self, hard_negatives: NDArray[np.int64]) -> None:
+        self._hard_negatives = hard_negatives
+        self._batches.bring_together(hard_negatives)
 
     def _take_step(self, batches: Sequence[Batch]) -> None:
         at, epoch = self._at, self._at.position.epoch
@@ -168,7 +205,9 @@ class TrainingLoop:
         at = self._at
         chance = self._processes.of_each(self._stepper.chance_state())
         if self._processes.is_first and self._saved_step != at.step:
+            mined = self._hard_negatives
             state = {
+                "hard_negatives": None if mined is None else torch.from_numpy(mined),
                 "stepper": self._stepper.state_dict(),
                 "chance": chance,
                 "standing": asdict(at),

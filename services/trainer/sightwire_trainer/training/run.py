@@ -6,22 +6,25 @@ from pathlib import Path
 import torch
 
 from sightwire.contracts.training import RunState, TrainingCompleted
-from sightwire.errors import ConfigurationError
 from sightwire_trainer.checkpoints.agreement import require_same_configuration
 from sightwire_trainer.checkpoints.store import Checkpoint, CheckpointStore
 from sightwire_trainer.configuration import TrainingConfiguration
 from sightwire_trainer.data.batches import Batches
-from sightwire_trainer.data.datasets import open_training_data
+from sightwire_trainer.data.datasets import TrainingData, open_training_data
 from sightwire_trainer.evaluation.model import evaluate_model
 from sightwire_trainer.evaluation.model_encoders import ModelEncoders
 from sightwire_trainer.models.building import build_model
+from sightwire_trainer.negatives.alikeness import Alikeness
+from sightwire_trainer.negatives.mining import NegativeMiner
 from sightwire_trainer.training.chance import seed_everything
 from sightwire_trainer.training.devices import device_kind
+from sightwire_trainer.training.feasibility import require_feasible
 from sightwire_trainer.training.folder import RunFolder
 from sightwire_trainer.training.interruption import Cancelled, never
 from sightwire_trainer.training.listeners.json_lines import JsonLinesLog
 from sightwire_trainer.training.listeners.tensorboard import TensorBoardLog
-from sightwire_trainer.training.loop import TrainingLoop
+from sightwire_trainer.training.loop import Mine, TrainingLoop
+from sightwire_trainer.training.names import names_of_concepts
 from sightwire_trainer.training.naming import run_name
 from sightwire_trainer.training.outcome import TrainingOutcome
 from sightwire_trainer.training.processes import Processes, joined_processes
@@ -52,22 +55,14 @@ def train(
         DivergedError: a loss is not finite; checkpoints are as they were before.
         UnavailableError: a checkpoint cannot be written, say on a full disk; those before are intact.
         CorruptDataError: a sample or all checkpoints cannot be read.
+        sightwire.client.ApiError, ConnectionFailedError: a platform that has samples or is to find hard negatives
+            refuses, or does not answer.
     """
-    _require_feasible(configuration)
+    require_feasible(configuration)
     with joined_processes(device_kind(configuration.device)) as processes:
         return _Run(configuration, RunFolder(folder), processes, run or run_name(configuration)).go(
             listener, cancelled, fresh=fresh, cache=cache
         )
-
-
-def _require_feasible(configuration: TrainingConfiguration) -> None:
-    objective = configuration.objective
-    if objective.hard_negatives:
-        raise ConfigurationError(
-            "`objective.hard_negatives` cannot be mined yet: set it to 0, and use `objective.queue` for more negatives"
-        )
-    if objective.distillation and not objective.teachers:
-        raise ConfigurationError("`objective.distillation` needs the folders of bundles as `objective.teachers`")
 
 
 class _Run:
@@ -138,17 +133,38 @@ class _Run:
             self._folder.write_card(data.card)
         model = build_model(configuration.model, seed=configuration.seed).to(self._device)
         encoders = ModelEncoders(model, size=configuration.model.size, device=self._device)
+        batches = Batches(
+            data.train,
+            configuration,
+            rank=self._processes.rank,
+            world_size=self._processes.count,
+            labels=data.labels,
+        )
+        names = names_of_concepts(data.train, model) if configuration.objective.all_names else None
         return TrainingLoop(
             configuration,
             run=self._name,
-            stepper=Stepper(configuration, model, self._processes, self._device),
-            batches=Batches(data.train, configuration, rank=self._processes.rank, world_size=self._processes.count),
+            stepper=Stepper(configuration, model, self._processes, self._device, names=names),
+            batches=batches,
             evaluate=lambda: evaluate_model(encoders, data.validation),
+            mine=self._miner(data, batches, encoders),
             store=store,
             processes=self._processes,
             listener=listener,
             cancelled=cancelled,
         )
+
+    def _miner(self, data: TrainingData, batches: Batches, encoders: ModelEncoders) -> Mine | None:
+        """Who mines hard negatives, in the first process, if anybody does."""
+        hard_negatives = self._configuration.objective.hard_negatives
+        if hard_negatives is None:
+            return None
+        alike = Alikeness.of(data.examined, bits=self._configuration.data.near_duplicate_bits)
+        keys = [sample.key for sample in data.examined]
+        miner = NegativeMiner(hard_negatives, batches.pictures, keys, alike, encoders)
+        if self._processes.is_first:
+            miner.require_answers()
+        return miner.mine
 
     def _outcome(self, loop: TrainingLoop, state: RunState) -> TrainingOutcome:
         best_step, measures = loop.best
