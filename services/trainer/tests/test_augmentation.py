@@ -99,7 +99,7 @@ def test_hues_turn_without_white_changing() -> None:
 def test_any_hue_turns_colours_all_the_way_round() -> None:
     changed = augment(pictures(), only(any_hue=1), generator())
     assert torch.allclose(changed[:, :, 0, 0], torch.ones(70, 3), atol=1e-3)
-    assert changed[:, :, 12, 12].amax(0).min() > 0.8
+    assert changed[:, :, 12, 12].amax(0).min() > 0.6
 
 
 def test_outlines_are_dark_lines_on_white() -> None:

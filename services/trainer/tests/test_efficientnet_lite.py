@@ -77,6 +77,14 @@ def test_frozen_statistics_leave_pictures_of_a_batch_apart() -> None:
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
+def test_norms_that_processes_share_leave_activations_in_their_place() -> None:
+    network = trunk()
+    before = [name for name, layer in network.named_modules() if isinstance(layer, nn.ReLU6)]
+    shared = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    assert [name for name, layer in shared.named_modules() if isinstance(layer, nn.ReLU6)] == before
+    assert len(before) == 33
+
+
 @pytest.mark.timeout(300)
 def test_its_graph_has_no_batch_norm_but_the_heads() -> None:
     network = trunk()

@@ -40,6 +40,7 @@ class EfficientNetLiteTrunk(nn.Module):
         )
         if pretrained:
             load_imagenet_weights(network, configuration.variant)
+        _separate_activations(network)
         self.recompute = recompute
         self.stem = nn.Sequential(network.conv_stem, network.bn1)
         self.blocks = nn.ModuleList(block for stage in network.blocks for block in stage)
@@ -74,3 +75,19 @@ class EfficientNetLiteTrunk(nn.Module):
         if blocks > len(self.blocks):
             raise InvalidInputError(f"`frozen_blocks` is {blocks}, but the trunk has {len(self.blocks)} blocks")
         return [self.stem, *self.blocks[:blocks]] if blocks else []
+
+
+def _separate_activations(network: nn.Module) -> None:
+    """Puts batch norms of torch, with timm's activations after them, in the place of those that do both.
+
+    Where norms are shared among GPUs, torch would put its own in their place and leave the activations out.
+    """
+    from timm.layers import BatchNormAct2d
+
+    for name, layer in list(network.named_children()):
+        if not isinstance(layer, BatchNormAct2d):
+            _separate_activations(layer)
+            continue
+        norm = nn.BatchNorm2d(layer.num_features, eps=layer.eps, momentum=layer.momentum)
+        norm.load_state_dict(layer.state_dict())
+        setattr(network, name, nn.Sequential(norm, layer.act))
