@@ -15,6 +15,7 @@ from sightwire_trainer.data.batch_order import BatchOrder
 from sightwire_trainer.data.batches import Batches
 from sightwire_trainer.data.captions import choose_caption
 from sightwire_trainer.data.concepts import concept_number
+from sightwire_trainer.data.neighbours import neighbours
 from sightwire_trainer.data.pictures import square_pixels
 from sightwire_trainer.data.samples import Batch, BatchPosition, Sample
 
@@ -40,6 +41,26 @@ def configuration(*, batch_size: int = 8, data: dict[str, object] | None = None)
 def described(batch: Batch) -> tuple[object, ...]:
     pictures = None if batch.images is None else batch.images.numpy().tobytes()
     return pictures, batch.texts, batch.captions, tuple(batch.concepts.tolist()), batch.following
+
+
+@given(st.lists(st.integers(0, 8), max_size=40), st.integers(1, 5), st.integers(0, 100))
+def test_neighbours_are_of_one_concept(labels: list[int], at_most: int, seed: int) -> None:
+    order = np.random.default_rng(seed).permutation(len(labels))
+    arranged = neighbours(order, np.array(labels, np.int64), at_most).tolist()
+    groups: list[list[int]] = []
+    # The definition: whoever comes first takes those of its concept with it that come next.
+    waiting = order.tolist()
+    while waiting:
+        groups.append([each for each in waiting if labels[each] == labels[waiting[0]]][:at_most])
+        waiting = [each for each in waiting if each not in groups[-1]]
+    assert arranged == [each for group in groups for each in group]
+
+
+def test_pictures_of_a_concept_share_a_batch() -> None:
+    labels = np.arange(24) // 2
+    order = BatchOrder(24, 6, seed=0, labels=labels, per_label=2)
+    for batch in range(order.batches_per_epoch):
+        assert Counter(labels[order.batch(0, batch)].tolist()).most_common()[-1][1] == 2
 
 
 counts = st.tuples(st.integers(1, 60), st.integers(1, 20), st.integers(1, 4)).filter(lambda drawn: drawn[0] >= drawn[2])

@@ -1,6 +1,8 @@
 """What a run decides by itself: rates, averages, when to end, which batches make a step, how long it still takes."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,10 +11,14 @@ from sightwire_trainer.data.samples import Batch, BatchPosition
 from sightwire_trainer.training.averaging import AveragedWeights
 from sightwire_trainer.training.divergence import DivergedError, require_finite
 from sightwire_trainer.training.early_stopping import Patience
-from sightwire_trainer.training.plan import batches_of_steps
+from sightwire_trainer.training.feasibility import require_feasible
+from sightwire_trainer.training.plan import StepPlan, batches_of_steps
 from sightwire_trainer.training.progress import Speed
 from sightwire_trainer.training.schedule import rate_share
 from torch import nn
+
+from services.trainer.tests.tiny_runs import parsed, picture_content
+from sightwire.errors import ConfigurationError, InvalidInputError
 
 
 @pytest.mark.parametrize(
@@ -32,6 +38,52 @@ from torch import nn
 )
 def test_the_rate_warms_up_and_falls_along_a_cosine(step: int, steps: int, warmup: float, share: float) -> None:
     assert rate_share(step, steps=steps, warmup=warmup, final=0.01) == pytest.approx(share)
+
+
+def test_before_its_first_step_the_rate_is_none() -> None:
+    assert rate_share(-3, steps=10, warmup=0.1, final=0.01) == 0
+
+
+def test_a_plan_says_when_the_trunk_learns_and_which_size_pictures_have(tmp_path: Path) -> None:
+    content = picture_content(tmp_path) | {
+        "epochs": 10,
+        "sizes": [{"begin": 0, "size": 32}, {"begin": 0.4, "size": 48}],
+        "optimiser": {"frozen_trunk_epochs": 2},
+    }
+    plan = StepPlan.of(parsed(content, tmp_path), batches_per_epoch=3)
+    assert plan.first_of_trunk == 6
+    assert [plan.size_at(step) for step in (0, 11, 12, 29)] == [32, 32, 48, 48]
+    assert StepPlan.of(parsed(picture_content(tmp_path), tmp_path), 3).size_at(8) == 32
+
+
+@pytest.mark.parametrize("begins", [[0.1], [0, 0.5, 0.4]])
+def test_sizes_that_do_not_follow_each_other_are_refused(begins: list[float], tmp_path: Path) -> None:
+    sizes = [{"begin": begin, "size": 32} for begin in begins]
+    with pytest.raises(InvalidInputError, match="`sizes` must begin at 0"):
+        parsed(picture_content(tmp_path), tmp_path, sizes=sizes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "model", "message"),
+    [
+        ({"objective": {"distillation": 0.5}}, {}, "as `objective.teachers`"),
+        ({"objective": {"all_names": True}}, {}, "kind: minilm"),
+        ({"sizes": [{"begin": 0, "size": 48}]}, {"image": {"kind": "vit"}}, "not for vit"),
+        ({"sizes": [{"begin": 0, "size": 48}]}, {"image": {"kind": "detector"}}, "multiples of 32; `sizes` has 48"),
+        (
+            {"optimiser": {"frozen_trunk_epochs": 1}},
+            {"image": None, "documents": {"kind": "transformer"}},
+            "which this model has not",
+        ),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused_before_anything_is_opened(
+    changes: dict[str, Any], model: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    content = picture_content(tmp_path)
+    configuration = parsed(content | {"model": content["model"] | model}, tmp_path, **changes)
+    with pytest.raises(ConfigurationError, match=message):
+        require_feasible(configuration)
 
 
 def test_the_rate_never_rises_after_the_warm_up() -> None:

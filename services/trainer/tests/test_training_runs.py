@@ -209,3 +209,37 @@ _NONE = {
 _INFINITE: dict[str, Any] = {
     "optimiser": {"trunk_rate": 1e30, "head_rate": 1e30, "text_rate": 1e30, "weight_decay": 0, "warmup": 0}
 }
+
+
+def test_while_the_trunk_rests_only_the_head_learns(tmp_path: Path, content: dict[str, Any]) -> None:
+    content |= {"optimiser": {"frozen_trunk_epochs": 2}, "evaluate_every": 1, "checkpoints": {"keep": 10}}
+    trunk, head = "image.trunk.stem.0.weight", "image.head.layers.1.weight"
+    told = _Told()
+
+    train(parsed(content, tmp_path), tmp_path / "run", listener=told)
+
+    store = CheckpointStore(tmp_path / "run" / "checkpoints")
+    epochs = [torch.load(folder / "state.pt")["stepper"]["model"] for folder in sorted(store.folder.glob("step-*"))]
+    assert torch.equal(epochs[0][trunk], epochs[1][trunk])
+    assert not torch.equal(epochs[1][trunk], epochs[2][trunk])
+    assert not torch.equal(epochs[0][head], epochs[1][head])
+
+
+def test_a_run_with_everything_that_the_default_model_is_trained_with(tmp_path: Path, content: dict[str, Any]) -> None:
+    content |= {
+        "objective": {"all_names": True, "soft_targets": 0.2, "concept_contrast": 0.1},
+        "optimiser": {"frozen_trunk_epochs": 1},
+        "sizes": [{"begin": 0, "size": 32}, {"begin": 0.5, "size": 48}],
+        "pictures_per_concept": 2,
+        "averaging": {"decay": 0.9, "begin": 0.5},
+    }
+    content["model"] |= {"text": {"kind": "minilm"}, "dimension": 384}
+    configuration, told = parsed(content, tmp_path), _Told()
+
+    outcome = train(configuration, tmp_path / "run", listener=told)
+
+    assert outcome.steps == 9
+    assert read_configuration(tmp_path / "run" / "configuration.yaml") == configuration
+    alone = parsed(content, tmp_path, objective={})
+    train(alone, tmp_path / "alone", listener=(plain := _Told()))
+    assert told.steps[0].loss != plain.steps[0].loss

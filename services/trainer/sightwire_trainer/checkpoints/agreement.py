@@ -28,19 +28,23 @@ def require_same_configuration(manifest: CheckpointManifest, configuration: dict
     """
     if manifest.configuration_sha256 == configuration_digest(configuration):
         return
+    differences = told_differences(manifest.configuration, configuration)
+    if differences:
+        raise ConflictError(
+            f"the checkpoint of step {manifest.step} was written with another configuration: {differences}; resume "
+            "with the one that it was written with, train into another folder, or begin anew with --fresh"
+        )
+
+
+def told_differences(before: dict[str, Any], now: dict[str, Any], *, but: str | None = None) -> str:
+    """The keys that make other weights, apart from the key `but`, and both values of each; empty if there are none."""
     differences = [
-        f"{key} (was {_shown(before)}, is {_shown(now)})"
-        for key, before, now in differing_keys(manifest.configuration, configuration)
-        if not _is_free(key)
+        f"{key} (was {_shown(one)}, is {_shown(other)})"
+        for key, one, other in differing_keys(before, now)
+        if key != but and not _is_free(key)
     ]
-    if not differences:
-        return
     more = len(differences) - _SHOWN_AT_MOST
-    listed = ", ".join(differences[:_SHOWN_AT_MOST]) + (f" and {more} more" if more > 0 else "")
-    raise ConflictError(
-        f"the checkpoint of step {manifest.step} was written with another configuration: {listed}; resume with the one "
-        "that it was written with, train into another folder, or begin anew with --fresh"
-    )
+    return ", ".join(differences[:_SHOWN_AT_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
 def differing_keys(

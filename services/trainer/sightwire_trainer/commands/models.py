@@ -95,6 +95,40 @@ def export(
     _print_exported(folder, reports, as_json=as_json)
 
 
+@app.command("average")
+def average(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN RUN...", help="Folders of runs of one configuration.", file_okay=False),
+    ],
+    out: OutOption,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder that keeps what was fetched from collections.", file_okay=False)
+    ] = None,
+    torch_program: Annotated[
+        bool, typer.Option("--torch-program", help="Add the image tower for `torch.export.load`.")
+    ] = False,
+    licence: Annotated[str, typer.Option(help="Of the trained weights.")] = "not stated",
+    as_json: AsJson = False,
+) -> None:
+    """Make a bundle of the average of several runs' best weights, and tell how good it and each run are.
+
+    The runs have different seeds and begin with the weights of one run (`begin_with`).
+    """
+    from sightwire_trainer.commands.bundle_output import averaged_rows
+    from sightwire_trainer.training.averaged_runs import average_runs
+
+    averaged = average_runs(runs, out, cache=cache, licence=licence, torch_program=torch_program)
+    if as_json:
+        of_runs = {str(run.folder): run.measures for run in averaged.runs}
+        print_json({"bundle": str(averaged.bundle), "measures": averaged.measures, "runs": of_runs})
+        return
+    typer.echo(str(averaged.bundle))
+    names = [run.folder.name for run in averaged.runs]
+    notices.print("\nOn the validation set:")
+    print_table(["", "average", *names], averaged_rows(averaged))
+
+
 @app.command("import")
 def import_(
     model: Annotated[

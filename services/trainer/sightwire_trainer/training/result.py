@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from sightwire.bundles.spec import MeasuredQuality
 from sightwire.contracts.training import RunState
 from sightwire.errors import NotFoundError
 from sightwire_trainer.checkpoints.store import Checkpoint, CheckpointStore
-from sightwire_trainer.configuration import TrainingConfiguration
+from sightwire_trainer.configuration import TrainingConfiguration, read_configuration
 from sightwire_trainer.models.building import build_model
 from sightwire_trainer.models.two_tower import TwoTowerModel
-from sightwire_trainer.training.averaging import AveragedWeights
 from sightwire_trainer.training.folder import RunFolder
 from sightwire_trainer.training.outcome import TrainingOutcome
 from sightwire_trainer.training.weights import load_trained_weights
@@ -25,15 +26,21 @@ def result_of_run(configuration: TrainingConfiguration, folder: Path) -> TwoTowe
         NotFoundError: the run has no checkpoint.
         CorruptDataError: the checkpoint cannot be read, or is of another model.
     """
-    checkpoint = _checkpoint(configuration, folder)
-    state: dict[str, Any] = checkpoint.state["stepper"]
+    weights = _best_weights(configuration, folder)
     model = build_model(configuration.model, seed=configuration.seed)
-    load_trained_weights(model, state["model"])
-    if configuration.averaging is not None:
-        average = AveragedWeights(model, decay=configuration.averaging.decay)
-        average.load_state_dict(state["averaging"])
-        average.copy_to_model()
+    load_trained_weights(model, weights)
     return model.eval()
+
+
+def best_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The weights that training changed of the model that `result_of_run` gives of the run in `folder`.
+
+    Raises:
+        InvalidInputError: there is no run.
+        NotFoundError: the run has no checkpoint.
+        CorruptDataError: the checkpoint cannot be read.
+    """
+    return _best_weights(read_configuration(RunFolder(folder).configuration), folder)
 
 
 def outcome_of_run(configuration: TrainingConfiguration, folder: Path) -> TrainingOutcome:
@@ -95,6 +102,14 @@ def export_result(
         licence=licence,
         torch_program=torch_program,
     )
+
+
+def _best_weights(configuration: TrainingConfiguration, folder: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, Any] = _checkpoint(configuration, folder).state["stepper"]
+    weights: dict[str, torch.Tensor] = state["model"]
+    averaged: dict[str, torch.Tensor] = state["averaging"] or {}
+    # Averaged are those that learn, and constants beside them; frozen ones are only among the weights.
+    return weights | {name: tensor for name, tensor in averaged.items() if name in weights}
 
 
 def _checkpoint(configuration: TrainingConfiguration, folder: Path) -> Checkpoint:

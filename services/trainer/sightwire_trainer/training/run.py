@@ -29,7 +29,9 @@ from sightwire_trainer.training.naming import run_name
 from sightwire_trainer.training.outcome import TrainingOutcome
 from sightwire_trainer.training.processes import Processes, joined_processes
 from sightwire_trainer.training.progress import Listeners, TrainingListener
+from sightwire_trainer.training.result import best_weights
 from sightwire_trainer.training.stepping import Stepper
+from sightwire_trainer.training.weights import load_trained_weights
 
 
 def train(
@@ -132,6 +134,8 @@ class _Run:
         if self._processes.is_first:
             self._folder.write_card(data.card)
         model = build_model(configuration.model, seed=configuration.seed).to(self._device)
+        if configuration.begin_with is not None:
+            load_trained_weights(model, best_weights(configuration.begin_with))
         encoders = ModelEncoders(model, size=configuration.model.size, device=self._device)
         batches = Batches(
             data.train,

@@ -19,10 +19,11 @@ def load_trained_weights(model: TwoTowerModel, weights: Mapping[str, torch.Tenso
     Raises:
         CorruptDataError: they are another model's.
     """
-    expected = trained_weights(model)
-    if expected.keys() != weights.keys():
-        differing = ", ".join(sorted(expected.keys() ^ weights.keys())[:5])
-        raise CorruptDataError(f"the weights are of another model: {differing} are in one of them only")
+    expected = {(name, tensor.shape) for name, tensor in trained_weights(model).items()}
+    given = {(name, tensor.shape) for name, tensor in weights.items()}
+    if expected != given:
+        differing = ", ".join(sorted({name for name, _ in expected ^ given})[:5])
+        raise CorruptDataError(f"the weights are of another model: {differing} are not the same in both")
     model.load_state_dict(dict(weights), strict=False)
 
 
