@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from sightwire_trainer.configuration import EarlyStopping
+from sightwire_trainer.configuration import EarlyStopping, read_configuration
 from sightwire_trainer.data.samples import Batch, BatchPosition
 from sightwire_trainer.training.averaging import AveragedWeights
 from sightwire_trainer.training.divergence import DivergedError, require_finite
@@ -84,6 +84,12 @@ def test_parts_that_do_not_fit_are_refused_before_anything_is_opened(
     configuration = parsed(content | {"model": content["model"] | model}, tmp_path, **changes)
     with pytest.raises(ConfigurationError, match=message):
         require_feasible(configuration)
+
+
+def test_the_default_models_configuration_is_one() -> None:
+    configuration = read_configuration(Path(__file__).parents[1] / "configurations" / "default.yaml")
+    require_feasible(configuration)
+    assert max(part.size for part in configuration.sizes) == configuration.model.size
 
 
 def test_the_rate_never_rises_after_the_warm_up() -> None:
