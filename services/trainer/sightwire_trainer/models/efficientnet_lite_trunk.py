@@ -82,7 +82,7 @@ def _separate_activations(network: nn.Module) -> None:
 
     Where norms are shared among GPUs, torch would put its own in their place and leave the activations out.
     """
-    from timm.layers import BatchNormAct2d
+    from timm.layers.norm_act import BatchNormAct2d
 
     for name, layer in list(network.named_children()):
         if not isinstance(layer, BatchNormAct2d):
