@@ -1,0 +1,1 @@
+"""Definitions of pipelines: read with every fault found, referred to, conditioned, ordered, drawn."""
