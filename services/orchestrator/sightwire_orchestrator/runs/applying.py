@@ -64,10 +64,8 @@ def _change(draft: Draft, event: Event) -> None:
             draft.skip(event.task)
         case TaskMapped():
             draft.expand(event.task, event.size)
-        case TaskRefused(element=None):
-            draft.fail_task(event.task, event.error)
-        case TaskRefused(element=int(element)):
-            draft.fail_for_good(event.task, element, event.error)
+        case TaskRefused():
+            _refuse(draft, event)
         case ReviewAsked():
             mark_asked(draft, event)
         case ReviewDecided():
@@ -105,6 +103,13 @@ def _take_result(draft: Draft, result: TaskResult) -> None:
         draft.succeed(result.task, result.element or 0, result.output)
     else:
         draft.fail(result.task, result.element or 0, result.error)
+
+
+def _refuse(draft: Draft, event: TaskRefused) -> None:
+    if event.element is None:
+        draft.fail_task(event.task, event.error)
+    else:
+        draft.fail_for_good(event.task, event.element, event.error)
 
 
 def _time_attempt_out(draft: Draft, event: AttemptTimedOut) -> None:

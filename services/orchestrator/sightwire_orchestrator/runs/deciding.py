@@ -27,8 +27,8 @@ from sightwire_orchestrator.runs.values import condition_holds, elements_of, res
 def decide(plan: Plan, run: Run, now: datetime) -> tuple[Action, ...]:
     """What is to be done. Asked again for the same run and time, the answer is the same.
 
-    Actions with an `event` are done when that has been applied: then more may follow, so decide again, until there are
-    none but a `WakeAt`. What it costs depends on what there is to do, not on how many tasks or elements there are.
+    The events of the actions are to be applied in order; then more may follow, so decide again, until no action has
+    one: `step` does that. What it costs depends on what there is to do, not on how many tasks or elements there are.
 
     Args:
         plan: of the run's definition.
@@ -44,7 +44,11 @@ def decide(plan: Plan, run: Run, now: datetime) -> tuple[Action, ...]:
     is_paused = run.state is PipelineRunState.PAUSED
     if run.deadline is not None and run.deadline <= now and not is_paused:
         return (Note(consequence=RunTimedOut()),)
-    actions = [*_timeouts(run, plan, now), *_reviews(plan, run)]
+    late = tuple(_timeouts(plan, run, now))
+    if late:
+        # Before anything begins: they make room, and their retries may be due at once.
+        return late
+    actions = [*_reviews(plan, run)]
     if not is_paused:
         actions += _beginnings(plan, run, now)
     wake_at = _next_time(run, now)
@@ -53,7 +57,7 @@ def decide(plan: Plan, run: Run, now: datetime) -> tuple[Action, ...]:
     return tuple(actions)
 
 
-def _timeouts(run: Run, plan: Plan, now: datetime) -> Iterator[Action]:
+def _timeouts(plan: Plan, run: Run, now: datetime) -> Iterator[Action]:
     for due in run.deadlines[: due_by(run.deadlines, now)]:
         yield _cancellation(plan, run, due.task, due.unit, is_late=True)
 
@@ -85,7 +89,10 @@ def _reviews(plan: Plan, run: Run) -> Iterator[Action]:
 
 
 def _beginnings(plan: Plan, run: Run, now: datetime) -> Iterator[Action]:
-    """Retries that are due first, then tasks in the order of the definition, then elements in theirs."""
+    """Retries that are due first, then tasks in the order of the definition, then elements in theirs.
+
+    Up to the first task that does not just begin, for what comes of that may be earlier in the order than the rest.
+    """
     free = plan.definition.max_parallel_tasks - run.running_units
     if free <= 0:
         return
@@ -97,7 +104,9 @@ def _beginnings(plan: Plan, run: Run, now: datetime) -> Iterator[Action]:
             return
         for action in _begin_task(plan, run, plan.definition.tasks[position].name, free, now):
             yield action
-            free -= isinstance(action, SendOrder)
+            if isinstance(action, Note):
+                return
+            free -= 1
 
 
 def _begin_task(plan: Plan, run: Run, name: TaskName, most: int, now: datetime) -> Iterator[Action]:

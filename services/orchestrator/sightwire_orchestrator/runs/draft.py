@@ -152,7 +152,7 @@ class Draft:
         self.unfinished -= 1
         self.end(Ending(state=PipelineRunState.FAILED, task=name, error=error))
 
-    def begin_anew(self, name: TaskName, *, keep_succeeded: bool, **changes: Any) -> None:
+    def begin_anew(self, name: TaskName, *, keep_succeeded: bool) -> None:
         """Units wait again, as if they had made no attempt yet."""
         record = self.tasks[name]
         units = tuple(
@@ -164,12 +164,13 @@ class Draft:
             record,
             state=TaskState.WAITING,
             units=paged(units),
+            # A list without elements is looked at again: nothing of it could begin.
+            size=record.size or None,
             open_units=0 if record.size is None else record.size - kept,
             failed_units=0,
             ended_at=None,
             error=None,
             output=None,
-            **changes,
         )
         self.put(name, next_unit=self._next_waiting(name, 0))
 

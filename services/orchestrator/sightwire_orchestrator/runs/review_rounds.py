@@ -55,11 +55,7 @@ def _ask_for_changes(draft: Draft, event: ReviewDecided, decided: ReviewRecord) 
         return
     draft.begin_anew(event.task, keep_succeeded=False)
     draft.put(event.task, review=replace(decided, changes=decided.changes + 1))
-    # A list without elements stays one.
-    if draft.tasks[event.task].size:
-        draft.join_ready(event.task)
-    else:
-        draft.expand(event.task, 0)
+    draft.join_ready(event.task)
 
 
 def _fail(draft: Draft, name: TaskName, decided: ReviewRecord, error: TaskError) -> None:

@@ -1,5 +1,6 @@
 """What the texts of a definition stand for in a run."""
 
+import json
 from collections.abc import Iterable
 
 from pydantic import JsonValue
@@ -7,12 +8,10 @@ from pydantic import JsonValue
 from sightwire.contracts.pipelines import TaskName
 from sightwire.errors import InvalidInputError
 from sightwire_orchestrator.definitions.conditions import evaluate
-from sightwire_orchestrator.definitions.references import Scope, resolve
+from sightwire_orchestrator.definitions.drafts import OUTPUT_MAPPING
+from sightwire_orchestrator.definitions.references import OUTPUT_SUFFIX, Scope, resolve
 from sightwire_orchestrator.runs.plan import Plan
 from sightwire_orchestrator.runs.state import Run
-
-#: The global parameter that names the run's results; it is no parameter of any task.
-OUTPUT_MAPPING = "output_mapping"
 
 
 def condition_holds(plan: Plan, run: Run, name: TaskName) -> bool:
@@ -24,7 +23,7 @@ def condition_holds(plan: Plan, run: Run, name: TaskName) -> bool:
     condition = plan.tasks[name].condition
     if condition is None:
         return True
-    outputs = {f"{task}_output": run.tasks[task].output for task in plan.dependencies[name]}
+    outputs = {task + OUTPUT_SUFFIX: run.tasks[task].output for task in plan.dependencies[name]}
     return evaluate(condition, _parameters(plan, run) | outputs)
 
 
@@ -67,7 +66,8 @@ def idempotency_key_of(plan: Plan, run: Run, name: TaskName, element: int | None
     key = plan.tasks[name].idempotency_key
     if key is None:
         return None
-    return str(resolve(key, _scope_of_unit(plan, run, name, element)))
+    resolved = resolve(key, _scope_of_unit(plan, run, name, element))
+    return resolved if isinstance(resolved, str) else json.dumps(resolved, sort_keys=True)
 
 
 def results_of(plan: Plan, run: Run) -> dict[str, JsonValue]:
@@ -78,7 +78,8 @@ def results_of(plan: Plan, run: Run) -> dict[str, JsonValue]:
     """
     mapping = plan.definition.global_parameters.get(OUTPUT_MAPPING, {})
     results = resolve(mapping, _scope(plan, run, run.tasks))
-    assert isinstance(results, dict)
+    if not isinstance(results, dict):
+        raise InvalidInputError(f"{OUTPUT_MAPPING} names the run's results: expected a mapping, got {mapping!r:.80}")
     return results
 
 
