@@ -18,6 +18,7 @@ from sightwire.bus.broker import make_broker
 from sightwire.contracts.collections import CollectionSpec
 from sightwire.contracts.events import IndexFailed, IndexReady, IngestEvent, ItemStatus
 from sightwire.contracts.filters import Filter
+from sightwire.contracts.models import ModelPromoted, ModelRegistered, ModelRolledBack
 from sightwire.contracts.operations import OperationRecord
 from sightwire.contracts.schedules import SchedulePaused
 from sightwire.contracts.training import TrainingCompleted, TrainingProgress, TrainingRequested
@@ -43,6 +44,9 @@ _SCHEMAS: Final[Mapping[str, type[BaseModel]]] = {
     "training-requested": TrainingRequested,
     "training-progress": TrainingProgress,
     "training-completed": TrainingCompleted,
+    "model-registered": ModelRegistered,
+    "model-promoted": ModelPromoted,
+    "model-rolled-back": ModelRolledBack,
     "collection-spec": CollectionSpec,
     "filter": Filter,
 }

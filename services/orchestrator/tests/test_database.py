@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sightwire_orchestrator.registry.tables  # noqa: F401  their tables belong to `metadata`
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sightwire_orchestrator.storage.database import Database
@@ -107,6 +108,23 @@ async def test_a_database_that_is_missing(postgresql_server: str | None):
         pytest.skip("there is no PostgreSQL on this machine")
     with pytest.raises(UnavailableError, match='database "missing" does not exist'):
         await Database(postgresql_server.replace("/postgres?", "/missing?")).open()
+
+
+async def test_a_connection_that_breaks(database: Database):
+    if database.is_sqlite:
+        pytest.skip("a file has no connections")
+
+    async def ask_after_the_end() -> None:
+        async with database.session() as connection:
+            own = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+            async with database.session() as other:
+                await other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": own})
+            await connection.execute(text("SELECT 1"))
+
+    with pytest.raises(UnavailableError, match="does not answer"):
+        await ask_after_the_end()
+    async with database.session() as connection:
+        assert (await connection.execute(text("SELECT 1"))).scalar_one() == 1
 
 
 async def test_a_file_that_is_no_database(tmp_path: Path):

@@ -15,6 +15,7 @@ from sightwire_orchestrator.storage.pipeline_store import PipelineStore
 from sightwire_orchestrator.storage.run_changes import Happening, RunChange, reasons_against
 from sightwire_orchestrator.storage.run_pages import RunFilter
 from sightwire_orchestrator.storage.run_store import RunStore
+from sqlalchemy.exc import StatementError
 
 from sightwire.contracts.pipelines import PipelineDefinition, PipelineRunState, TaskDefinition
 from sightwire.errors import ConflictError, InvalidInputError, NotFoundError
@@ -107,6 +108,7 @@ async def test_a_refused_append_does_not_hinder_those_beside_it(store: RunStore,
     await store.create(run, epoch=epoch)
     changed, pause = paused(run, "first")
     also_changed, other_pause = paused(run, "second, of the same state")
+    without_time_zone = Happening(RunPaused(), NOON.replace(tzinfo=None))
     outcomes = await asyncio.gather(
         store.append(changed, [pause], epoch=epoch),
         store.append(also_changed, [other_pause], epoch=epoch),
@@ -114,10 +116,11 @@ async def test_a_refused_append_does_not_hinder_those_beside_it(store: RunStore,
         store.create(new_run("b"), epoch=epoch),
         store.create(new_run("c", version="unknown"), epoch=epoch),
         store.create(run, epoch=epoch),
+        store.append(also_changed.model_copy(update={"sequence": 2}), [without_time_zone], epoch=epoch),
         return_exceptions=True,
     )
     assert [type(outcome) for outcome in outcomes] == [
-        type(None), ConflictError, NotFoundError, type(None), InvalidInputError, ConflictError,
+        type(None), ConflictError, NotFoundError, type(None), InvalidInputError, ConflictError, StatementError,
     ]  # fmt: skip
     assert "has 1 events, but its new state was computed after 0" in str(outcomes[1])
     assert await store.events("a") == [pause]

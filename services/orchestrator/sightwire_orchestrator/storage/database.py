@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from sightwire.errors import ConfigurationError, CorruptDataError, SightwireError, UnavailableError
@@ -150,7 +150,7 @@ class Database:
 
 def _is_refusal(error: DBAPIError) -> bool:
     """Whether the database answered and refuses a statement, of which the caller knows more."""
-    return not isinstance(error, OperationalError | InterfaceError) and type(error) is not DatabaseError
+    return isinstance(error, IntegrityError | DataError | ProgrammingError) and not error.connection_invalidated
 
 
 def _make_folder_of(file: Path) -> None:

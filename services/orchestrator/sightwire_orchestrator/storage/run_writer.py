@@ -63,17 +63,18 @@ class RunWriter:
 
     async def _write_group(self, group: list[_Waiting]) -> None:
         changes = [change for change, _ in group]
+        outcomes: Sequence[Exception | None]
         try:
             outcomes = await self._database.transact(partial(_store, changes=changes))
-        except DBAPIError as error:
+        except SightwireError as error:
+            outcomes = [error] * len(group)
+        except Exception as error:  # whatever it is, callers wait for it
             if len(group) > 1:
                 # One of them is refused, and the rest must not suffer.
                 for waiting in group:
                     await self._write_group([waiting])
                 return
-            outcomes = [InvalidInputError(f"run {changes[0].run.id!r} cannot be stored: {error.orig}")]
-        except SightwireError as error:
-            outcomes = [error] * len(group)
+            outcomes = [_refusal(changes[0], error)]
         for (_, stored), outcome in zip(group, outcomes, strict=True):
             _tell(stored, outcome)
 
@@ -138,7 +139,13 @@ def _event_values(change: RunChange) -> list[dict[str, Any]]:
     ]
 
 
-def _tell(stored: asyncio.Future[None], outcome: SightwireError | None) -> None:
+def _refusal(change: RunChange, error: Exception) -> Exception:
+    if isinstance(error, DBAPIError):
+        return InvalidInputError(f"run {change.run.id!r} cannot be stored: {error.orig}")
+    return error
+
+
+def _tell(stored: asyncio.Future[None], outcome: Exception | None) -> None:
     if stored.done():
         return  # its caller was cancelled meanwhile
     if outcome is None:
