@@ -6,7 +6,21 @@ from typing import Annotated
 import typer
 
 from sightwire import __version__
-from sightwire.cli import backup, collections, config, dlq, doctor, index, ingest, items, search, status, up, warmup
+from sightwire.cli import (
+    backup,
+    collections,
+    config,
+    dlq,
+    doctor,
+    index,
+    ingest,
+    items,
+    models,
+    search,
+    status,
+    up,
+    warmup,
+)
 from sightwire.cli.extensions import add_installed_commands
 from sightwire.cli.output import fail
 from sightwire.errors import SightwireError
@@ -31,6 +45,7 @@ app.add_typer(index.app, name="index")
 app.add_typer(backup.app, name="backup")
 app.add_typer(config.app, name="config")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(models.app, name="models")
 add_installed_commands(app)
 
 

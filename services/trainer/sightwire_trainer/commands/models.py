@@ -1,4 +1,4 @@
-"""`sightwire models`: model bundles made, brought in from elsewhere, looked at and checked."""
+"""`sightwire models`: model bundles made, brought in from elsewhere and checked."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sightwire.cli.options import AsJson
-from sightwire.cli.output import notices, print_json, print_members, print_table
+from sightwire.cli.output import notices, print_json, print_table
 from sightwire.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -17,31 +17,13 @@ if TYPE_CHECKING:
     from sightwire_trainer.importing.model_names import OnnxModel, OpenClipModel
 
 app = typer.Typer(
-    help="Make, import, show and verify model bundles, which the embedder serves.",
+    help="Make, import and verify model bundles, which the embedder serves.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of a model bundle.", file_okay=False)]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder that holds bundles.", file_okay=False)]
-
-
-@app.command("show")
-def show(bundle: BundleArgument, as_json: AsJson = False) -> None:
-    """Show what a bundle says of itself: its encoders, files and measured quality. Its files are not read."""
-    from sightwire.bundles import load_bundle
-    from sightwire_trainer.commands.bundle_output import file_rows, quality_rows, spec_members
-
-    opened = load_bundle(bundle, verify=False)
-    if as_json:
-        print_json(opened.spec)
-        return
-    print_members(spec_members(opened.spec))
-    typer.echo()
-    print_table(["file", "bytes", "licence", "sha256"], file_rows(opened))
-    if opened.spec.quality:
-        typer.echo()
-        print_table(["measure", "value", "dataset", "candidates"], quality_rows(opened.spec))
 
 
 @app.command("verify")

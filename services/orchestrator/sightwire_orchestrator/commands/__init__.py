@@ -1,0 +1,1 @@
+"""Commands that `sightwire` gets with the orchestrator."""
