@@ -36,5 +36,5 @@ def read_definition(
 
 def _elsewhere(found: list[Problem], before: list[Problem]) -> list[Problem]:
     """Those at other places: what has a wrong shape need not be told to name nothing, too."""
-    paths = {problem.path for problem in before}
-    return [problem for problem in found if problem.path not in paths]
+    places = {(problem.path, problem.place) for problem in before}
+    return [problem for problem in found if (problem.path, problem.place) not in places]

@@ -61,7 +61,10 @@ def definition_or_problems(document: Document) -> PipelineDefinition | list[Prob
     except ValidationError as error:
         suggestions = Suggestions()
         return [
-            _problem(document, found, suggestions) for found in error.errors(include_url=False, include_context=True)
+            _problem(document, found, suggestions)
+            for found in error.errors(include_url=False, include_context=True)
+            # A list whose elements have faults counts as empty.
+            if found["type"] != "too_short" or not found["input"]
         ]
 
 
