@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/pyproject.toml"))
+SERVICES = sorted(path.parents[1].name for path in ROOT.glob("services/*/sightwire_*/__main__.py"))
 
 
 @pytest.fixture(scope="module")
