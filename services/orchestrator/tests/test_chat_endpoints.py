@@ -78,6 +78,16 @@ async def test_text_is_streamed_with_progress(world: TaskWorld, server: Scripted
     assert (request.json["model"], request.json["max_tokens"], request.json["stream"]) == ("small-1", 20, True)
 
 
+async def test_what_a_reviewer_said_is_told_to_the_model(world: TaskWorld, server: ScriptedServer):
+    server.script = [events(*parts_of("a blue boat")), events(*parts_of('{"total": 2}'))]
+    await world.run("text_generation", {"prompt": "What is it?"}, feedback="It is blue.")
+    await world.run("extraction", {"input": "?", "schema": INVOICE}, feedback="There are two.")
+    for request, said in zip(server.requests, ("It is blue.", "There are two."), strict=True):
+        last = request.json["messages"][-1]
+        assert last["role"] == "user"
+        assert last["content"].endswith(said)
+
+
 async def test_text_comes_at_once_where_an_endpoint_cannot_stream(world: TaskWorld, server: ScriptedServer):
     server.script = [answer(completion("a boat", finish_reason="length"))]
     output = await world.run("text_generation", {"prompt": "?", "endpoint": "at_once"}, model="large-2")

@@ -192,6 +192,8 @@ def test_an_output_that_is_no_json_is_refused():
         (InvalidInputError("wrong"), "invalid-input", False, "wrong"),
         (OverloadedError("later"), "overloaded", True, "later"),
         (ApiError(422, {"detail": "no", "errors": ["x: bad"]}), "internal-error", False, "no (x: bad)"),
+        (ApiError(404, {"type": "urn:sightwire:unknown-collection"}), "unknown-collection", False, "HTTP 404"),
+        (ApiError(429, {"type": "urn:sightwire:overloaded", "title": "Busy"}), "overloaded", True, "Busy"),
         (TimeoutError(), "timeout", True, "something took too long"),
         (ZeroDivisionError("by zero"), "handler-failed", True, "ZeroDivisionError: by zero"),
         (SightwireError("x" * 10_000), "internal-error", False, "x" * 3999 + "…"),

@@ -40,6 +40,8 @@ class TaskContext:
     element: int | None = None
     model: str | None = None
     idempotency_key: str | None = None
+    #: What a reviewer of the task's last output asked to be changed.
+    feedback: str | None = None
     on_progress: ProgressListener = _nobody_listens
     #: Set from the worker's event loop when the run is cancelled or the deadline has passed, not when the worker stops
     #: and another one takes over. A handler that is a coroutine is cancelled in all three cases.
@@ -67,6 +69,7 @@ class TaskContext:
             element=order.element,
             model=order.model,
             idempotency_key=order.idempotency_key,
+            feedback=order.feedback,
             on_progress=on_progress,
         )
 

@@ -7,16 +7,14 @@ from typing import Final, Self, TypeVar
 
 import grpc.aio
 import numpy as np
-from numpy.typing import NDArray
 
 from sightwire.errors import SightwireError
 from sightwire.service.grpc_errors import error_from_call
 from sightwire.telemetry.grpc import client_interceptors
 from sightwire.v1 import embedder_pb2, embedder_pb2_grpc
 from sightwire_orchestrator.tasks.errors import BadAnswerError
+from sightwire_orchestrator.tasks.vectors import Vectors
 
-#: float32 [rows, dimension].
-Vectors = NDArray[np.float32]
 Response = TypeVar("Response")
 
 #: The embedder takes four times as many; queries of people shall not wait long behind one call.

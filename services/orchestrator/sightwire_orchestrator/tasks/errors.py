@@ -4,8 +4,9 @@ import asyncio
 
 from pydantic import ValidationError
 
+from sightwire.client.problems import ApiError
 from sightwire.contracts.pipelines import TaskError
-from sightwire.errors import InvalidInputError, NotFoundError, SightwireError
+from sightwire.errors import InvalidInputError, NotFoundError, SightwireError, UnavailableError
 
 _MAX_DETAIL_CHARACTERS = 4000
 _MAX_PROBLEMS = 10
@@ -35,6 +36,13 @@ class BadAnswerError(SightwireError):
     code = "bad-answer"
     status = 502
     transient = True
+
+
+class BusyError(UnavailableError):
+    """The platform does something else of the kind now; it has an end."""
+
+    code = "busy"
+    status = 409
 
 
 class OperationFailedError(SightwireError):
@@ -70,8 +78,11 @@ def task_error(error: Exception) -> TaskError:
     What the platform does not know, such as any error of a custom handler, counts as transient: whether to try again is
     then for the task's retry policy to say.
     """
+    if isinstance(error, ApiError):
+        return TaskError(
+            code=error.kind or error.code, detail=_shortened(str(error)), transient=error.may_succeed_later
+        )
     if isinstance(error, SightwireError):
-        # Of an ApiError, what the text says is more than its `detail`.
         return TaskError(code=error.code, detail=_shortened(str(error)), transient=error.transient)
     if isinstance(error, asyncio.TimeoutError):
         return TaskError(code="timeout", detail=_shortened(str(error) or "something took too long"), transient=True)

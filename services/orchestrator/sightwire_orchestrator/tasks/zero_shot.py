@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sightwire_orchestrator.tasks.embedder import Vectors
+from sightwire_orchestrator.tasks.vectors import Vectors
 
 _SMALLEST_NORM = 1e-12
 

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from sightwire_orchestrator.tasks.builtin.parameters import TaskParameters
 from sightwire_orchestrator.tasks.context import TaskContext
-from sightwire_orchestrator.tasks.embedder import Vectors
+from sightwire_orchestrator.tasks.vectors import Vectors
 
 
 class StoredPictures(TaskParameters):

@@ -1,6 +1,7 @@
 """`evaluate`: how well a model finds, by `sightwire eval` in a process of its own: torch has no place in a worker."""
 
 import asyncio
+import os
 import sys
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE
@@ -64,8 +65,10 @@ async def evaluate(context: TaskContext, parameters: EvaluateParameters) -> Json
 
 
 async def _run(arguments: list[str]) -> None:
+    # Its errors are to come in one line, which it would break at the width of a terminal.
+    environment = {**os.environ, "COLUMNS": "10000"}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sightwire.cli", *arguments, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE
+        sys.executable, "-m", "sightwire.cli", *arguments, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, env=environment
     )
     try:
         _, said = await process.communicate()

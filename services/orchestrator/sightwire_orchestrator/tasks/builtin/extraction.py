@@ -6,7 +6,7 @@ from pydantic import Field, JsonValue, NonNegativeInt
 
 from sightwire_orchestrator.tasks.builtin.parameters import EndpointParameters
 from sightwire_orchestrator.tasks.context import TaskContext
-from sightwire_orchestrator.tasks.endpoints.completion import Message
+from sightwire_orchestrator.tasks.endpoints.completion import Message, with_feedback
 from sightwire_orchestrator.tasks.endpoints.json_answers import ask_for_json
 from sightwire_orchestrator.tasks.registry import handler
 
@@ -40,7 +40,7 @@ async def extraction(context: TaskContext, parameters: ExtractionParameters) -> 
     context.progress("extracting")
     answer = await ask_for_json(
         endpoint,
-        parameters.conversation(),
+        with_feedback(parameters.conversation(), context.feedback),
         parameters.output_schema,
         model=context.model,
         sampling=parameters.sampling(),

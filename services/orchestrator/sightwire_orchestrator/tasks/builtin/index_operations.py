@@ -1,11 +1,21 @@
 """Operations on an index as tasks: begun, or taken up again, and waited for."""
 
+import asyncio
+import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+from pydantic import TypeAdapter
 
 from sightwire.client import ApiError, OperationRecord, OperationState
+from sightwire.contracts.operations import Command
+from sightwire.errors import ConflictError, SightwireError
 from sightwire_orchestrator.tasks.context import TaskContext
-from sightwire_orchestrator.tasks.errors import OperationFailedError
+from sightwire_orchestrator.tasks.errors import BusyError, OperationFailedError
+
+logger = logging.getLogger(__name__)
+
+_COMMANDS: Final[TypeAdapter[Command]] = TypeAdapter(Command)
 
 
 async def carry_out_operation(context: TaskContext, collection: str, command: Mapping[str, Any]) -> OperationRecord:
@@ -16,7 +26,8 @@ async def carry_out_operation(context: TaskContext, collection: str, command: Ma
 
     Raises:
         OperationFailedError: it failed, or somebody cancelled it.
-        ApiError: the platform refuses it, such as while another one of the collection runs.
+        BusyError: another one of the collection runs.
+        ApiError: the platform refuses it.
         ConnectionFailedError: the platform does not answer.
     """
     platform = context.resources.platform
@@ -28,9 +39,10 @@ async def carry_out_operation(context: TaskContext, collection: str, command: Ma
 
     try:
         ended = await platform.operations.wait(collection, operation.id, on_change=told)
-    finally:
+    except asyncio.CancelledError:
         if context.cancelled.is_set():
-            await platform.operations.cancel(collection, operation.id)
+            await _cancel(context, operation)
+        raise
     if ended.state is OperationState.SUCCEEDED:
         return ended
     kind = ended.command.kind
@@ -39,20 +51,25 @@ async def carry_out_operation(context: TaskContext, collection: str, command: Ma
     )
 
 
+async def _cancel(context: TaskContext, operation: OperationRecord) -> None:
+    try:
+        await context.resources.platform.operations.cancel(operation.collection, operation.id)
+    except SightwireError as error:
+        logger.warning(
+            "an operation of a cancelled task cannot be cancelled",
+            extra={"collection": operation.collection, "operation": operation.id, "reason": str(error)},
+        )
+
+
 async def _begun(context: TaskContext, collection: str, command: Mapping[str, Any]) -> OperationRecord:
     operations = context.resources.platform.operations
     try:
         return await operations.start(collection, command)
     except ApiError as error:
-        if error.kind != "conflict":
+        if error.kind != ConflictError.code:
             raise
-        running = await operations.list(collection, kind=command["kind"], state=OperationState.RUNNING)
-        same = [record for record in running if _asked_for(record) == dict(command)]
-        if not same:
-            raise
-        return same[0]
-
-
-def _asked_for(record: OperationRecord) -> dict[str, Any]:
-    """An operation's command as a task states it: what was not given is left out."""
-    return {"kind": record.command.kind, **record.command.model_dump(mode="json", exclude_unset=True)}
+        wanted = _COMMANDS.validate_python(command)
+        for running in await operations.list(collection, kind=wanted.kind, state=OperationState.RUNNING):
+            if running.command == wanted:
+                return running
+        raise BusyError(f"the index of {collection!r} is busy: {error.detail}") from None

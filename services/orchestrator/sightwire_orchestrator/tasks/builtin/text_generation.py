@@ -6,7 +6,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from sightwire_orchestrator.tasks.builtin.parameters import EndpointParameters
 from sightwire_orchestrator.tasks.context import TaskContext
-from sightwire_orchestrator.tasks.endpoints.completion import CompletionRequest, Message
+from sightwire_orchestrator.tasks.endpoints.completion import CompletionRequest, Message, with_feedback
 from sightwire_orchestrator.tasks.registry import handler
 
 
@@ -40,7 +40,11 @@ async def text_generation(context: TaskContext, parameters: TextGenerationParame
     endpoint = context.resources.endpoints.get(parameters.endpoint)
     context.progress("waiting for the endpoint")
     completion = await endpoint.complete(
-        CompletionRequest(messages=parameters.conversation(), model=context.model, sampling=parameters.sampling()),
+        CompletionRequest(
+            messages=with_feedback(parameters.conversation(), context.feedback),
+            model=context.model,
+            sampling=parameters.sampling(),
+        ),
         on_text=lambda characters: context.progress("generating", done=characters, unit="characters"),
     )
     return {**completion.model_dump(mode="json"), "seconds": round(time.monotonic() - started, 3)}

@@ -1,5 +1,6 @@
 """`train`: a model, by whichever trainer listens on the bus."""
 
+import asyncio
 import hashlib
 import re
 from typing import Any
@@ -38,9 +39,10 @@ async def train(context: TaskContext, parameters: TrainParameters) -> JsonValue:
     context.progress("waiting for a trainer")
     try:
         ended = await end_of_training(bus, run, requested, on_progress=told)
-    finally:
+    except asyncio.CancelledError:
         if context.cancelled.is_set():
             await cancel_training(bus, run)
+        raise
     if ended.state is not RunState.COMPLETED:
         raise OperationFailedError(
             f"training run {run!r} was {ended.state}" + (f": {ended.reason}" if ended.reason else "")

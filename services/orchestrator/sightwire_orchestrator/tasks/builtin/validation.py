@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Discriminator, Field, JsonValue
 
 from sightwire.errors import SightwireError
+from sightwire_orchestrator.definitions.conditions import evaluate
 from sightwire_orchestrator.tasks.builtin.parameters import TaskParameters
 from sightwire_orchestrator.tasks.context import TaskContext
 from sightwire_orchestrator.tasks.errors import ValidationFailedError
@@ -67,9 +68,6 @@ async def _problems(context: TaskContext, check: Check, value: JsonValue) -> lis
         case FitsSchema():
             return await in_own_thread(_schema_problems, check.json_schema, value, name="validation")
         case HoldsExpression():
-            # Loading CEL takes longer than most tasks that need none.
-            from sightwire_orchestrator.definitions.conditions import evaluate
-
             variables = {**check.variables, "value": value}
             holds = await in_own_thread(evaluate, check.expression, variables, name="validation")
             return [] if holds else [check.message or f"{check.expression} is false"]

@@ -14,6 +14,14 @@ class Message(BaseModel):
     content: str = Field(min_length=1)
 
 
+def with_feedback(messages: tuple[Message, ...], feedback: str | None) -> tuple[Message, ...]:
+    """A conversation, and at its end what a reviewer said about an earlier answer to it."""
+    if not feedback:
+        return messages
+    reminder = f"A reviewer has seen an earlier answer and asks for changes:\n{feedback}"
+    return (*messages, Message(role="user", content=reminder))
+
+
 class Sampling(BaseModel):
     """How an answer is drawn; what is not given is the endpoint's choice."""
 

@@ -4,16 +4,19 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from jsonschema.protocols import Validator
 from pydantic import JsonValue
 
-from sightwire_orchestrator.tasks.endpoints.chat import ChatEndpoint
 from sightwire_orchestrator.tasks.endpoints.completion import CompletionRequest, Message, Sampling, Usage
 from sightwire_orchestrator.tasks.errors import BadAnswerError
 from sightwire_orchestrator.tasks.json_schemas import schema_problems, schema_validator
 from sightwire_orchestrator.tasks.threads import in_own_thread
+
+if TYPE_CHECKING:
+    # It loads the client library, which takes a second: too long for who only looks at definitions.
+    from sightwire_orchestrator.tasks.endpoints.chat import ChatEndpoint
 
 _FENCE: Final = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL | re.IGNORECASE)
 _MAX_NAMED_PROBLEMS: Final = 5
@@ -32,7 +35,7 @@ class JsonAnswer:
 
 
 async def ask_for_json(
-    endpoint: ChatEndpoint,
+    endpoint: "ChatEndpoint",
     messages: tuple[Message, ...],
     schema: dict[str, Any],
     *,
