@@ -53,7 +53,7 @@ def _decoded(text: str | bytes, origin: str) -> str:
         # Round and back: a str may hold what cannot be encoded, too.
         encoded = text.encode() if isinstance(text, str) else text
         decoded = encoded.decode()
-    except UnicodeError as error:
+    except (UnicodeEncodeError, UnicodeDecodeError) as error:
         raise DefinitionError.of(origin, [Problem((), f"it is not UTF-8: {error.reason} at {error.start}")]) from None
     return _as_yaml(decoded) if _is_json(decoded) else decoded
 
@@ -170,7 +170,7 @@ class _Building:
         self._add(value, place, weight=weight_of(event.value), is_key=self._is_at_key(), written=event.value)
 
     def _alias(self, event: yaml.AliasEvent, place: Place) -> None:
-        found = self.anchored.get(event.anchor)
+        found = self.anchored.get(event.anchor or "")
         if found is None:
             within = any(opened.anchor == event.anchor for opened in self.stack)
             self._tell(
