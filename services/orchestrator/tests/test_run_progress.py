@@ -161,7 +161,7 @@ def test_a_reference_to_nothing_fails_its_task():
     assert run.states() == {"a": "succeeded", "b": "failed"}
     assert run.run.ending is not None
     assert run.run.ending.error is not None
-    assert run.run.ending.error.code == "invalid-input"
+    assert run.run.ending.error.code == "unresolved-reference"
     assert "missing" in run.run.ending.error.detail
 
 
