@@ -19,7 +19,7 @@ from sightwire_orchestrator.runs.events import (
 )
 from sightwire_orchestrator.runs.plan import Plan
 from sightwire_orchestrator.runs.state import Run
-from sightwire_orchestrator.runs.stepping import Step
+from sightwire_orchestrator.runs.stepping import Step, step
 
 from services.orchestrator.tests.carried_runs import NOON, CarriedRun, said
 from services.orchestrator.tests.naive_run import NaiveRun
@@ -121,12 +121,14 @@ class ComparedRun:
 
 
 class CrashingStepper:
-    """Does what `step` does, event by event; before any of them the run may be stored and loaded again."""
+    """`step`, or the same event by event, where the run may be stored and loaded again before any of them."""
 
     def __init__(self, noise: random.Random) -> None:
         self._noise = noise
 
     def __call__(self, plan: Plan, run: Run, now: datetime, message: Message | None) -> Step:
+        if self._noise.random() < 0.5:
+            return step(plan, run, now, message)
         events: list[Event] = []
         actions: list[Action] = []
         if message is not None:
