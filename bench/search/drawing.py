@@ -13,10 +13,9 @@ from matplotlib.figure import Figure
 
 from bench.search.plot_data import Panel, lines, p99_milliseconds, panel, queries_per_second
 from bench.search.results import Comparison, EngineResult
-from bench.search.tables import tables
+from bench.search.tables import OWN_ENGINES, tables
 from bench.search.task import PERCENTS
 
-_OWN: Final = "sightwire"
 _OWN_COLOUR: Final = "#c2410c"
 _LIMIT_COLOUR: Final = "#6b7280"
 _OTHER_COLOUR: Final = "#1d4ed8"
@@ -143,7 +142,7 @@ def _build_milliseconds(result: EngineResult) -> float | None:
 
 
 def _colour(engine: str) -> str:
-    if engine == _OWN:
+    if engine in OWN_ENGINES:
         return _OWN_COLOUR
     return _LIMIT_COLOUR if engine in _LIMITS else _OTHER_COLOUR
 

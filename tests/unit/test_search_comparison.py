@@ -143,6 +143,21 @@ def test_aims_are_held_against_the_best_server_and_the_limits() -> None:
     assert aims["queries a second, as many as possible, over FAISS in batches"] == pytest.approx(0.75)
 
 
+def test_sightwire_is_not_held_against_itself() -> None:
+    shown = comparison(
+        result("sightwire", "server", 9.0), result("sightwire-two", "server", 12.0), result("weaviate", "server", 3.0)
+    )
+    ratios = {
+        table.title: next(iter(rows_of(shown, table.title).values()))[0]
+        for table in tables(shown)
+        if "over the others" in table.title
+    }
+    assert ratios == {
+        "Sightwire over the others": pytest.approx(3.0),
+        "Sightwire-Two over the others": pytest.approx(4.0),
+    }
+
+
 def test_several_sizes_and_merges_have_tables_of_their_own() -> None:
     cost = MergeCost(items=1_000, merge_cpu_seconds=2.0, seconds=5.0, segments=3, before=QUIET)
     shown = comparison(
