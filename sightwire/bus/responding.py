@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 from nats.aio.msg import Msg
@@ -21,7 +21,9 @@ Request = TypeVar("Request")
 
 
 class Responder(Generic[Request]):
-    """Call `run` once. Requests are answered side by side; one without a reply subject is carried out as well.
+    """Call `run` once, or enter `answering` once.
+
+    Requests are answered side by side; one without a reply subject is carried out as well.
 
     Args:
         requests: what can be asked.
@@ -47,9 +49,15 @@ class Responder(Generic[Request]):
 
     async def run(self) -> None:
         """Answers until cancelled; what is being answered then is given up."""
+        async with self.answering():
+            await asyncio.get_running_loop().create_future()
+
+    @asynccontextmanager
+    async def answering(self) -> AsyncIterator[None]:
+        """Answers from the beginning of the block to its end; what is being answered then is given up."""
         subscription = await self._bus.client.subscribe(self._subject, queue=self._queue, cb=self._begin)
         try:
-            await asyncio.get_running_loop().create_future()
+            yield
         finally:
             # While the bus is away there is nothing to give back: the subscription ends with the connection.
             with suppress(NatsError):

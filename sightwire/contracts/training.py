@@ -48,12 +48,18 @@ class TrainingProgress(BaseModel):
 
 
 class TrainingCompleted(BaseModel):
-    """Message on `training.completed`: a run has ended, well or not."""
+    """Message on `training.completed`: a run has ended, well or not, or a request for it was cancelled while it waited.
+
+    A trainer that gets a request whose end is told already does not begin with it.
+    """
 
     model_config = ConfigDict(frozen=True, title="TrainingCompleted")
 
     run: RunName
     state: RunState
+    request: NonNegativeInt | None = Field(
+        default=None, description="Sequence in the stream TRAINING of the request that this answers"
+    )
     reason: str | None = Field(default=None, description="Why it failed")
     bundle: str | None = Field(default=None, description="Where the model bundle lies")
     bundle_sha256: str | None = Field(default=None, description="Of its bundle.yaml, which has those of all its files")
@@ -61,6 +67,28 @@ class TrainingCompleted(BaseModel):
     steps: NonNegativeInt = 0
     seconds: NonNegativeFloat = 0.0
     at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+
+
+class TrainingRun(BaseModel):
+    """A run as callers see it: what became of the last request for it."""
+
+    model_config = ConfigDict(frozen=True, title="TrainingRun")
+
+    run: RunName
+    state: Literal["waiting", "running", "completed", "cancelled", "failed"]
+    step: NonNegativeInt = 0
+    steps: NonNegativeInt | None = Field(default=None, description="In all; early stopping may end the run before")
+    loss: float | None = None
+    samples_per_second: NonNegativeFloat | None = Field(default=None, description="While it runs")
+    seconds_left: NonNegativeFloat | None = Field(default=None, description="While it runs")
+    measures: dict[str, float] = Field(default_factory=dict, description="Of the last evaluation; once ended, the best")
+    bundle: str | None = Field(default=None, description="Where the model bundle lies, for the trainer")
+    reason: str | None = Field(default=None, description="Why it failed")
+    at: AwareDatetime | None = Field(default=None, description="When this was told; none of a run that waits")
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state not in ("waiting", "running")
 
 
 class CancelTraining(BaseModel):

@@ -16,8 +16,10 @@ from services.trainer.tests.trainer_world import DEADLINE, TrainerWorld, run_pro
 from sightwire.bundles import BUNDLE_FILE, file_sha256, load_bundle
 from sightwire.bus.control import ask
 from sightwire.bus.dead_letters import DeadLetter, list_dead_letters
+from sightwire.bus.training_requests import cancel_run
 from sightwire.contracts import subjects
 from sightwire.contracts.training import CancelTraining, RunState, TrainingProgress
+from sightwire.errors import ConflictError, NotFoundError
 from sightwire.platform.nats_server import NatsServer
 from tests.plugin.waiting import wait_until
 
@@ -100,6 +102,48 @@ async def test_a_cancelled_run_goes_on_when_it_is_asked_for_again(
             end = await world.end_of(run, time)
             assert end.state is RunState.CANCELLED
             assert world.logged_steps(run) == list(range(1, end.steps + 1))
+
+
+async def test_a_run_that_is_cancelled_before_a_trainer_has_it_is_never_begun(
+    world: TrainerWorld, content: dict[str, Any], unique_name: Callable[[str], str]
+) -> None:
+    run, other = unique_name("run"), unique_name("other")
+    await world.request(run, content)
+    assert await cancel_run(world.bus, run, source="test") is None
+    with pytest.raises(ConflictError, match="it is cancelled"):
+        await cancel_run(world.bus, run, source="test")
+    await world.request(other, content)
+    async with world.service():
+        await world.end_of(other)
+    assert run not in world.progress
+    assert [end.state for end in world.completed if end.run == run] == [RunState.CANCELLED]
+
+    await world.request(run, content)
+    async with world.service():
+        again = await world.end_of(run, 2)
+    assert (again.state, again.steps) == (RunState.COMPLETED, 9)
+
+
+async def test_a_waiting_run_is_cancelled_while_another_is_carried_out(
+    world: TrainerWorld, content: dict[str, Any], unique_name: Callable[[str], str]
+) -> None:
+    running, waiting = unique_name("running"), unique_name("waiting")
+    async with world.service():
+        await world.request(running, content | _ENDLESS)
+        await world.step_of(running, 1)
+        await world.request(waiting, content)
+        await cancel_run(world.bus, waiting, source="test")
+        assert await cancel_run(world.bus, running, source="test") is not None
+        assert (await world.end_of(running)).state is RunState.CANCELLED
+        await world.request(waiting, content)
+        end = await world.end_of(waiting, 2)
+    assert (end.state, end.steps) == (RunState.COMPLETED, 9)
+    assert world.logged_steps(waiting) == list(range(1, 10))
+
+
+async def test_what_nobody_asked_for_cannot_be_cancelled(world: TrainerWorld) -> None:
+    with pytest.raises(NotFoundError, match="no training run 'nothing'"):
+        await cancel_run(world.bus, "nothing", source="test")
 
 
 async def test_a_run_goes_on_when_its_process_is_killed(

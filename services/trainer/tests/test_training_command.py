@@ -54,9 +54,20 @@ async def test_a_run_is_requested_listed_and_cancelled(world: TrainerWorld, conf
     assert (listed["state"], listed["step"]) == ("cancelled", end.steps)
 
 
+@pytest.mark.timeout(400)
+async def test_a_run_that_waits_is_cancelled(world: TrainerWorld, configuration: Path) -> None:
+    command = _Command(world.settings)
+    await command("request", str(configuration))
+    assert await command("cancel", "tiny-1") == {"run": "tiny-1", "step": 0, "steps": None}
+    [listed] = await command("runs")
+    assert (listed["state"], listed["step"]) == ("cancelled", 0)
+    assert "has ended: it is cancelled" in await command.failing("cancel", "tiny-1")
+
+
+@pytest.mark.timeout(400)
 async def test_what_cannot_be_asked_is_told(world: TrainerWorld, configuration: Path) -> None:
     command = _Command(world.settings)
-    assert "no trainer carries out the run 'nothing' now" in await command.failing("cancel", "nothing")
+    assert "there is no training run 'nothing'" in await command.failing("cancel", "nothing")
     assert "is no name for a run" in await command.failing("request", str(configuration), "--run", "A Run")
     assert "epochs" in await command.failing("request", str(configuration), "--set", "epochs=0")
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from sightwire.errors import ConflictError
 from sightwire_trainer.checkpoints.manifest import CheckpointManifest, configuration_digest
 
-#: What names the result, or how quickly it is reached, and changes no weight.
+#: What names the result, how quickly it is reached, or where something lies, and changes no weight.
 _FREE_KEYS: Final = (
     "name",
     "version",
@@ -15,6 +15,7 @@ _FREE_KEYS: Final = (
     "checkpoints",
     "data.workers",
     "data.cache_bytes",
+    "objective.hard_negatives.gateway",
 )
 _SHOWN_AT_MOST: Final = 6
 _ABSENT: Final = object()

@@ -11,8 +11,7 @@ from sightwire.cli.output import print_json, print_members, print_table, time_te
 
 if TYPE_CHECKING:
     from sightwire.bus.connection import Bus
-    from sightwire.contracts.training import TrainingProgress
-    from sightwire_trainer.jobs.run_list import RunSummary
+    from sightwire.contracts.training import TrainingProgress, TrainingRun
 
 app = typer.Typer(
     help=f"Ask the trainer service for runs, list and cancel them. {ACCESS}",
@@ -39,15 +38,15 @@ def request(
 
     Paths are sent as they are on this machine, whole; the trainer must see the same files there.
     """
+    from sightwire.bus.training_requests import request_run
     from sightwire_trainer.commands.train import configuration_with
-    from sightwire_trainer.jobs.asking import request_run
     from sightwire_trainer.training.naming import run_name
 
     configuration = configuration_with(config, set_ or ())
     name = run or run_name(configuration)
 
     async def ask(bus: "Bus") -> None:
-        await request_run(bus, name, configuration, source="cli")
+        await request_run(bus, name, configuration.model_dump(mode="json"), source="cli")
 
     with_bus(data_dir, ask)
     if as_json:
@@ -60,8 +59,8 @@ def request(
 def runs(data_dir: DataDir = Path("data"), as_json: AsJson = False) -> None:
     """List runs, the last asked for first."""
 
-    async def read(bus: "Bus") -> "list[RunSummary]":
-        from sightwire_trainer.jobs.run_list import list_runs
+    async def read(bus: "Bus") -> "list[TrainingRun]":
+        from sightwire.bus.training_runs import list_runs
 
         return await list_runs(bus)
 
@@ -75,12 +74,12 @@ def runs(data_dir: DataDir = Path("data"), as_json: AsJson = False) -> None:
 
 @app.command("cancel")
 def cancel(run: RunArgument, data_dir: DataDir = Path("data"), as_json: AsJson = False) -> None:
-    """Cancel a run that is carried out now: it ends after a checkpoint, and can be asked for again to go on."""
+    """Cancel a run: it ends after a checkpoint, or is not begun with; asked for again it goes on."""
 
     async def ask(bus: "Bus") -> "TrainingProgress | None":
-        from sightwire_trainer.jobs.asking import cancel_run
+        from sightwire.bus.training_requests import cancel_run
 
-        return await cancel_run(bus, run)
+        return await cancel_run(bus, run, source="cli")
 
     progress = with_bus(data_dir, ask)
     document = {"run": run, "step": progress.step if progress else 0, "steps": progress.steps if progress else None}
@@ -90,7 +89,7 @@ def cancel(run: RunArgument, data_dir: DataDir = Path("data"), as_json: AsJson =
         print_members(document)
 
 
-def _row(summary: "RunSummary") -> list[object]:
+def _row(summary: "TrainingRun") -> list[object]:
     recall = summary.measures.get(_SHOWN_MEASURE)
     return [
         summary.run,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from nats.errors import Error as NatsError
 from opentelemetry import trace
 from pydantic import TypeAdapter
 
@@ -14,9 +15,9 @@ from sightwire.bus.connection import Bus
 from sightwire.bus.dead_letters import bury
 from sightwire.bus.headers import event_headers
 from sightwire.bus.responding import Responder
+from sightwire.bus.training_runs import has_ended
 from sightwire.contracts import subjects
 from sightwire.contracts.training import CancelTraining, RunState, TrainingCompleted, TrainingProgress
-from sightwire.ending_tasks import end_tasks
 from sightwire.errors import InvalidInputError, UnavailableError
 from sightwire.telemetry.tracing import TRACEPARENT, context_from, tracer
 from sightwire_trainer import metrics
@@ -48,6 +49,10 @@ class DeskOptions:
     nice: int
     max_deaths: int
     progress_seconds: float
+
+
+class _EndIsTold(Exception):  # noqa: N818  nothing is wrong
+    """Nobody waits for what the request asks for."""
 
 
 class TrainingDesk:
@@ -90,7 +95,15 @@ class TrainingDesk:
         logger.info("a run begins or goes on", extra={"run": request.run})
         started = asyncio.get_running_loop().time()
         try:
-            completed = await self._ended(request)
+            completed = await self._ended(request, delivery.sequence)
+        except _EndIsTold:
+            logger.info("a request was cancelled before a run began, or came again", extra={"run": request.run})
+            await delivery.finish()
+            return
+        except (NatsError, UnavailableError) as error:
+            logger.warning("a request cannot be taken now", extra={"run": request.run, "error": repr(error)})
+            await delivery.give_back(_RETRY_SECONDS)
+            return
         except RefusedRun as refusal:
             span.set_status(trace.StatusCode.ERROR, refusal.reason)
             metrics.count_end("refused", asyncio.get_running_loop().time() - started)
@@ -105,10 +118,11 @@ class TrainingDesk:
             span.set_status(trace.StatusCode.ERROR, completed.reason)
         logger.info("a run ended", extra=completed.model_dump(mode="json", exclude={"at", "measures"}))
         metrics.count_end(completed.state, completed.seconds)
-        await self._publish_for_certain(completed)
+        await self._publish_for_certain(completed.model_copy(update={"request": delivery.sequence}))
         await delivery.finish()
 
-    async def _ended(self, request: RunRequest) -> TrainingCompleted | None:
+    async def _ended(self, request: RunRequest, sequence: int) -> TrainingCompleted | None:
+        """How the run has ended; None when it was interrupted. `sequence` is the request's in the stream."""
         teller = ProgressTeller(self._publish_progress, pause_seconds=self._options.progress_seconds)
 
         def told(progress: TrainingProgress, is_evaluation: bool) -> None:
@@ -119,16 +133,19 @@ class TrainingDesk:
             self._order(request), told=told, died=metrics.count_death, max_deaths=self._options.max_deaths
         )
         control = Responder(self._bus, subjects.control_training(request.run), _REQUESTS, _cancelling(job))
-        telling, controlling = asyncio.create_task(teller.run()), asyncio.create_task(control.run())
+        telling = asyncio.create_task(teller.run())
         self._jobs.add(job)
         metrics.RUNNING.inc()
         try:
-            return await job.carry_out()
+            async with control.answering():
+                # Whoever cancels tells the end of the request and then asks here: at least one of both is noticed.
+                if await has_ended(self._bus, request.run, request=sequence):
+                    raise _EndIsTold
+                return await job.carry_out()
         finally:
             metrics.RUNNING.dec()
             self._jobs.discard(job)
             teller.finish()
-            await end_tasks(controlling)
             await telling
             metrics.forget_run(request.run, job.progress.measures if job.progress else {})
 
