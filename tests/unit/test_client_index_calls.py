@@ -1,4 +1,4 @@
-"""Requests about indexes, operations, schedules and backups as values, and the patience of a wait."""
+"""Requests about indexes, operations, schedules, backups and training as values, and the patience of a wait."""
 
 import inspect
 from typing import Any
@@ -55,6 +55,9 @@ from sightwire.contracts.validation import GateThresholds
         (calls.list_backups(None), "GET", "/v1/backups", {}),
         (calls.verify_backup("b1"), "POST", "/v1/backups/b1/verify", {}),
         (calls.diagnosis(), "GET", "/v1/diagnosis", {}),
+        (calls.list_training(), "GET", "/v1/training/runs", {}),
+        (calls.get_training("shapes-2"), "GET", "/v1/training/runs/shapes-2", {}),
+        (calls.cancel_training("shapes-2"), "DELETE", "/v1/training/runs/shapes-2", {}),
     ],
 )
 def test_calls_go_where_they_should(call: Call[Any], method: str, path: str, params: dict[str, str]) -> None:
@@ -82,6 +85,14 @@ def test_schedules_and_retention_are_bodies() -> None:
     }
 
 
+def test_a_configuration_is_asked_for_as_it_is() -> None:
+    call = calls.request_training("shapes-2", {"epochs": 3})
+    assert (call.method, call.path) == ("POST", "/v1/training/runs")
+    assert call.body == {"run": "shapes-2", "configuration": {"epochs": 3}}
+    (run,) = calls.list_training().read(b'{"runs": [{"run": "shapes-2", "state": "cancelled"}]}')
+    assert run.has_ended
+
+
 def test_lists_are_read_as_models() -> None:
     body = b"""{"operations": [{"id": "1", "collection": "demo", "collection_uid": "u", "command": {"kind": "scan"},
         "requested_by": "api", "state": "failed", "error": "no"}]}"""
@@ -90,7 +101,7 @@ def test_lists_are_read_as_models() -> None:
     assert (record.command.kind, record.state.is_final, record.error) == ("scan", True, "no")
 
 
-@pytest.mark.parametrize("group", ["Index", "Operations", "Schedules", "Backups"])
+@pytest.mark.parametrize("group", ["Index", "Operations", "Schedules", "Backups", "Training"])
 def test_both_clients_have_the_same_methods(group: str) -> None:
     def methods(package: Any) -> dict[str, list[str]]:
         module = getattr(package, group.lower())

@@ -61,11 +61,13 @@ from sightwire_gateway.routes import (
     search,
     semantic_search,
     status,
+    training,
     visual_search,
 )
 from sightwire_gateway.searching import SearchDesk
 from sightwire_gateway.settings import GatewaySettings
 from sightwire_gateway.thumbnails import Thumbnails
+from sightwire_gateway.training import TrainingRuns
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +90,7 @@ _ROUTERS = (
     collections.router,
     backups.router,
     diagnosis.router,
+    training.router,
     status.router,
 )
 
@@ -199,6 +202,7 @@ async def open_gateway(
             searcher=searcher,
             statuses=statuses,
             thumbnails=Thumbnails(blobs, threads, max_pixels=settings.gateway_max_pixels),
+            training=TrainingRuns(bus),
             stopping=stopping,
         )
 

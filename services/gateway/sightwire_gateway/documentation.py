@@ -14,6 +14,7 @@ from sightwire_gateway.index_requests import OperationCommand, PruneRequest, Res
 from sightwire_gateway.item_requests import BatchRequest, ItemRequest
 from sightwire_gateway.problems import PROBLEM_CONTENT_TYPE, Problem
 from sightwire_gateway.search_requests import SearchRequest
+from sightwire_gateway.training_requests import TrainingCommand
 from sightwire_gateway.visual_results import HybridRequest
 
 _REFERENCE: Final = "#/components/schemas/{model}"
@@ -30,6 +31,7 @@ _OWN_MODELS: Final[tuple[type[BaseModel], ...]] = (
     RestoreRequest,
     ScheduleSpec,
     SearchRequest,
+    TrainingCommand,
 )
 _FILE: Final = {"type": "string", "format": "binary", "description": "A picture file"}
 

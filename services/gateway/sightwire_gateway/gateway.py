@@ -23,6 +23,7 @@ from sightwire_gateway.pictures import PictureDesk
 from sightwire_gateway.searching import SearchDesk
 from sightwire_gateway.settings import GatewaySettings
 from sightwire_gateway.thumbnails import Thumbnails
+from sightwire_gateway.training import TrainingRuns
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Gateway:
     searcher: SearcherClient
     statuses: ItemStatusStore
     thumbnails: Thumbnails
+    training: TrainingRuns
     stopping: asyncio.Event
 
     @property

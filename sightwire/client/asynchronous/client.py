@@ -16,6 +16,7 @@ from sightwire.client.asynchronous.index import Index
 from sightwire.client.asynchronous.items import Items
 from sightwire.client.asynchronous.operations import Operations
 from sightwire.client.asynchronous.schedules import Schedules
+from sightwire.client.asynchronous.training import Training
 from sightwire.client.calls import Call, EventReader, Picture, PictureSource, VectorSource
 from sightwire.client.connection import DEFAULT_TIMEOUT, EVENTS_TIMEOUT, client_options, default_url
 from sightwire.client.models import SearchResults
@@ -49,6 +50,7 @@ class AsyncSightwire:
         self.operations = Operations(self)
         self.schedules = Schedules(self)
         self.backups = Backups(self)
+        self.training = Training(self)
 
     async def search(
         self,

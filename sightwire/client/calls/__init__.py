@@ -46,6 +46,13 @@ from sightwire.client.calls.schedules import (
     read_calendar,
 )
 from sightwire.client.calls.search import search
+from sightwire.client.calls.training import (
+    cancel_training,
+    get_training,
+    list_training,
+    request_training,
+    training_events_path,
+)
 
 __all__ = [
     "Call",
@@ -55,6 +62,7 @@ __all__ = [
     "VectorSource",
     "act_on_schedule",
     "cancel_operation",
+    "cancel_training",
     "create_collection",
     "delete_collection",
     "delete_item",
@@ -67,6 +75,7 @@ __all__ = [
     "get_picture",
     "get_schedule",
     "get_status",
+    "get_training",
     "index_statistics",
     "item_body",
     "list_backups",
@@ -75,6 +84,7 @@ __all__ = [
     "list_items",
     "list_operations",
     "list_schedules",
+    "list_training",
     "operation_events_path",
     "platform_status",
     "prune_backups",
@@ -83,10 +93,12 @@ __all__ = [
     "put_schedule",
     "read_calendar",
     "read_report",
+    "request_training",
     "restore_backup",
     "search",
     "start_operation",
     "status_events_path",
+    "training_events_path",
     "upload_picture",
     "verify_backup",
 ]

@@ -21,6 +21,7 @@ from sightwire.client.synchronous.index import Index
 from sightwire.client.synchronous.items import Items
 from sightwire.client.synchronous.operations import Operations
 from sightwire.client.synchronous.schedules import Schedules
+from sightwire.client.synchronous.training import Training
 from sightwire.contracts.diagnosis import PlatformDiagnosis
 
 Result = TypeVar("Result")
@@ -49,6 +50,7 @@ class Sightwire:
         self.operations = Operations(self)
         self.schedules = Schedules(self)
         self.backups = Backups(self)
+        self.training = Training(self)
 
     def search(
         self,
