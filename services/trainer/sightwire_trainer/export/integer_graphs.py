@@ -1,7 +1,7 @@
 """Graphs that compute with integers of 8 bits: an image encoder calibrated by pictures, a text encoder without."""
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,9 @@ _STATIC_OPERATORS: Final = frozenset({"Conv", "LeakyRelu", "Relu", "Concat", "Ma
 _DYNAMIC_OPERATORS: Final = frozenset({"MatMul", "Gemm", "Gather"})
 #: Weights of 7 bits keep processors without VNNI from overflowing their sums of 16 bits.
 _REDUCE_RANGE: Final = True
+
+#: The library names what it adds after the tensor it is for, and does not look whether there is one of that name.
+_ADDED_SUFFIXES: Final = ("_scale", "_zero_point", "_quantized")
 
 Inputs = Mapping[str, NDArray[Any]]
 
@@ -79,8 +82,30 @@ def _quantised(model: onnx.ModelProto, quantise: Callable[[Path, Path], None]) -
         plain = onnx.ModelProto()
         plain.CopyFrom(model)
         del plain.graph.value_info[:]
+        _leave_names_free(plain.graph)
         onnx.save(plain, given)
         # Shapes must be known; operators are not fused here, which would tie the file to one version of the engine.
         quant_pre_process(given, prepared, skip_optimization=True, skip_symbolic_shape=True)
         quantise(prepared, target)
         return onnx.load(target)
+
+
+def _leave_names_free(graph: onnx.GraphProto) -> None:
+    """Renames the tensors inside that have names which the library may give to what it adds."""
+    kept = {value.name for value in (*graph.input, *graph.output)}
+    names = [*(tensor.name for tensor in graph.initializer), *(name for node in graph.node for name in node.output)]
+    renamed = {name: f"{name}_given" for name in names if name.endswith(_ADDED_SUFFIXES) and name not in kept}
+    for tensor in graph.initializer:
+        tensor.name = renamed.get(tensor.name, tensor.name)
+    for node in _nodes_within(graph):
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+
+
+def _nodes_within(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """All nodes, those of branches and loops too."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else ())):
+                yield from _nodes_within(inner)
