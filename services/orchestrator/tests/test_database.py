@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import sightwire_orchestrator.registry.tables  # noqa: F401  their tables belong to `metadata`
+import sightwire_orchestrator.registry.tables
+import sightwire_orchestrator.reviews.tables  # noqa: F401  their tables belong to `metadata`
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sightwire_orchestrator.storage.database import Database
