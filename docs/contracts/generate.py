@@ -20,6 +20,7 @@ from sightwire.contracts.events import IndexFailed, IndexReady, IngestEvent, Ite
 from sightwire.contracts.filters import Filter
 from sightwire.contracts.models import ModelPromoted, ModelRegistered, ModelRolledBack
 from sightwire.contracts.operations import OperationRecord
+from sightwire.contracts.pipelines import PipelineDefinition, PipelineRunEnded, TaskOrder, TaskResult
 from sightwire.contracts.schedules import SchedulePaused
 from sightwire.contracts.training import TrainingCompleted, TrainingProgress, TrainingRequested
 from sightwire.settings import SharedSettings, is_reloadable
@@ -47,6 +48,10 @@ _SCHEMAS: Final[Mapping[str, type[BaseModel]]] = {
     "model-registered": ModelRegistered,
     "model-promoted": ModelPromoted,
     "model-rolled-back": ModelRolledBack,
+    "pipeline-definition": PipelineDefinition,
+    "pipeline-ended": PipelineRunEnded,
+    "task-order": TaskOrder,
+    "task-result": TaskResult,
     "collection-spec": CollectionSpec,
     "filter": Filter,
 }
@@ -86,6 +91,12 @@ def trainer_asyncapi() -> bytes:
     return describe()
 
 
+def orchestrator_asyncapi() -> bytes:
+    from sightwire_orchestrator.asyncapi import describe
+
+    return describe()
+
+
 def gateway_openapi() -> bytes:
     from sightwire_gateway.app import make_routes
 
@@ -97,6 +108,7 @@ def settings_table() -> bytes:
     from sightwire_embedder.settings import EmbedderSettings
     from sightwire_gateway.settings import GatewaySettings
     from sightwire_indexer.settings import IndexerSettings
+    from sightwire_orchestrator.settings import OrchestratorSettings
     from sightwire_searcher.settings import SearcherSettings
     from sightwire_trainer.settings import TrainerSettings
 
@@ -106,7 +118,14 @@ def settings_table() -> bytes:
         _settings_of("Every service", SharedSettings, known=frozenset()),
         *(
             _settings_of(service.__name__.removesuffix("Settings"), service, known=shared)
-            for service in (GatewaySettings, EmbedderSettings, IndexerSettings, SearcherSettings, TrainerSettings)
+            for service in (
+                GatewaySettings,
+                EmbedderSettings,
+                IndexerSettings,
+                SearcherSettings,
+                TrainerSettings,
+                OrchestratorSettings,
+            )
         ),
     ]
     return "\n".join(sections).encode()
@@ -148,6 +167,7 @@ DOCUMENTS: Final[Mapping[str, Callable[[], bytes]]] = {
     "asyncapi/indexer.json": indexer_asyncapi,
     "asyncapi/searcher.json": searcher_asyncapi,
     "asyncapi/trainer.json": trainer_asyncapi,
+    "asyncapi/orchestrator.json": orchestrator_asyncapi,
     "openapi.json": gateway_openapi,
     "settings.md": settings_table,
 }

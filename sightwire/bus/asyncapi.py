@@ -24,11 +24,16 @@ _ADDRESSES: Final = {
     subjects.control_index("*"): subjects.control_index("{collection}"),
     subjects.training_progress("*"): subjects.training_progress("{run}"),
     subjects.control_training("*"): subjects.control_training("{run}"),
+    subjects.TASKS_ALL: subjects.tasks("{type}"),
+    subjects.TASK_RESULTS_ALL: subjects.task_result("{pipeline_run}"),
+    subjects.PIPELINES_ENDED_ALL: subjects.pipeline_ended("{pipeline_run}"),
 }
 _PARAMETERS: Final = {
     "collection": {"description": "Name of the collection"},
     "space": {"description": "Space of the vectors: the bundle version that made them"},
     "run": {"description": "Name of the training run"},
+    "pipeline_run": {"description": "Id of the run of a pipeline"},
+    "type": {"description": "Type of the task"},
 }
 #: Headers of every event that the platform publishes; other publishers may leave all of them out.
 _HEADERS: Final = {

@@ -197,3 +197,41 @@ class TaskResult(BaseModel):
     error: TaskError | None = None
     started_at: AwareDatetime
     ended_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+
+
+class AttemptAbandoned(BaseModel):
+    """Message on `control.workers`: nobody waits for an attempt any longer; whoever carries it out stops."""
+
+    model_config = ConfigDict(frozen=True, title="AttemptAbandoned")
+
+    run: RunId
+    task: TaskName
+    element: NonNegativeInt | None = None
+    attempt: PositiveInt
+    reason: str
+
+
+class PipelineRunEnded(BaseModel):
+    """Message on `pipelines.ended.<run>`: a run has ended. One that is retried after that ends again."""
+
+    model_config = ConfigDict(frozen=True, title="PipelineRunEnded")
+
+    run: RunId
+    pipeline: PipelineName
+    version: str
+    state: PipelineRunState
+    #: The task that it failed by.
+    task: TaskName | None = None
+    error: TaskError | None = None
+    #: What `output_mapping` says; empty unless it succeeded.
+    results: dict[str, JsonValue] = Field(default_factory=dict)
+    #: Number of its last event, which tells its ends apart.
+    sequence: PositiveInt
+    started_at: AwareDatetime
+    ended_at: AwareDatetime
+
+
+def attempt_id(attempt: TaskOrder | TaskResult | AttemptAbandoned) -> str:
+    """Names an attempt among all attempts of all runs."""
+    element = "-" if attempt.element is None else attempt.element
+    return f"{attempt.run}.{attempt.task}.{element}.{attempt.attempt}"

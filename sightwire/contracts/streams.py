@@ -94,7 +94,24 @@ MODELS = StreamDefinition(
     max_messages_per_subject=100_000,
 )
 
-STREAMS: Final = (INGEST, EMBEDDED, INDEX, DEAD_LETTERS, TRAINING, MODELS)
+TASKS = StreamDefinition(
+    name="TASKS",
+    subjects=("tasks.*", "tasks.result.*"),
+    retention=Retention.WORK_QUEUE,
+    description="Attempts of tasks to be carried out, and what became of them; a message leaves when acknowledged",
+    # An orchestrator that stood still for a while may send orders that its successor has sent.
+    duplicate_window=300.0,
+)
+PIPELINES = StreamDefinition(
+    name="PIPELINES",
+    subjects=("pipelines.ended.*",),
+    retention=Retention.LIMITS,
+    description="Runs of pipelines that have ended",
+    max_age=90 * DAY,
+    max_messages_per_subject=100,
+)
+
+STREAMS: Final = (INGEST, EMBEDDED, INDEX, DEAD_LETTERS, TRAINING, MODELS, TASKS, PIPELINES)
 
 COLLECTIONS = BucketDefinition("collections", "Collection records: specification, uid")
 ITEM_STATUS = BucketDefinition("item_status", "How far each item has come", flush_later=True)
@@ -109,3 +126,12 @@ BUCKETS: Final = (COLLECTIONS, ITEM_STATUS, LEASES, SEARCHERS, OPERATIONS, SCHED
 EMBEDDER_CONSUMER: Final = "embedder"
 #: Durable consumer of all trainers on `training.requested`.
 TRAINER_CONSUMER: Final = "trainer"
+#: Durable consumer of the active orchestrator on results of tasks.
+ORCHESTRATOR_CONSUMER: Final = "orchestrator"
+#: Durable consumer that tells of ended runs by webhooks.
+CALLBACKS_CONSUMER: Final = "callbacks"
+
+
+def worker_consumer(task_type: str) -> str:
+    """Durable consumer of all workers on tasks of a type."""
+    return f"worker-{task_type}"

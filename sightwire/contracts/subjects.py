@@ -9,6 +9,13 @@ DEAD_LETTERS_ALL = "dlq.>"
 CONTROL_INDEXERS = "control.indexers"
 TRAINING_REQUESTED = "training.requested"
 TRAINING_COMPLETED = "training.completed"
+#: Requests that the active orchestrator answers; see `sightwire.contracts.pipeline_control`.
+CONTROL_PIPELINES = "control.pipelines"
+#: Where every worker hears which attempts nobody waits for any longer.
+CONTROL_WORKERS = "control.workers"
+TASKS_ALL = "tasks.*"
+TASK_RESULTS_ALL = "tasks.result.*"
+PIPELINES_ENDED_ALL = "pipelines.ended.*"
 MODELS_REGISTERED = "models.registered"
 MODELS_PROMOTED = "models.promoted"
 MODELS_ROLLED_BACK = "models.rolled_back"
@@ -62,6 +69,21 @@ def training_progress(run: str) -> str:
 def control_training(run: str) -> str:
     """Where the trainer that carries a run out takes requests, such as to cancel it."""
     return f"control.training.{run}"
+
+
+def tasks(task_type: str) -> str:
+    """Where the orchestrator orders tasks of a type."""
+    return f"tasks.{task_type}"
+
+
+def task_result(run: str) -> str:
+    """Where workers say what became of tasks of a run."""
+    return f"tasks.result.{run}"
+
+
+def pipeline_ended(run: str) -> str:
+    """Where the end of a run of a pipeline is told."""
+    return f"pipelines.ended.{run}"
 
 
 def operation_key(collection: str, operation: str) -> str:

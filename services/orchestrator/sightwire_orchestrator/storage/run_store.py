@@ -1,8 +1,10 @@
 """Runs of pipelines in the database: stored with everything that happened to them, found again."""
 
 from collections.abc import Iterable
+from datetime import timedelta
+from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from sightwire.errors import NotFoundError
 from sightwire_orchestrator.runs.events import EVENTS
@@ -13,6 +15,8 @@ from sightwire_orchestrator.storage.run_changes import Happening, RunChange
 from sightwire_orchestrator.storage.run_pages import RunFilter, RunPage, page_of, page_statement
 from sightwire_orchestrator.storage.run_writer import RunWriter
 from sightwire_orchestrator.storage.tables import run_events, runs
+
+_CRASH_SPAN: Final = timedelta(minutes=1)
 
 
 class RunStore:
@@ -71,6 +75,16 @@ class RunStore:
         """All runs that have not ended, the oldest first: what a starting orchestrator goes on with."""
         statement = select(runs.c.document).where(runs.c.ended_at.is_(None)).order_by(runs.c.started_at, runs.c.id)
         async with self._database.session(read_only=True) as connection:
+            return [Run.model_validate_json(document) for document in await connection.scalars(statement)]
+
+    async def last_ended(self) -> list[Run]:
+        """Runs that ended within a minute of the last change of any: what a crash may have come upon."""
+        last = select(func.max(runs.c.updated_at))
+        async with self._database.session(read_only=True) as connection:
+            changed_at = (await connection.execute(last)).scalar_one()
+            if changed_at is None:
+                return []
+            statement = select(runs.c.document).where(runs.c.ended_at >= changed_at - _CRASH_SPAN)
             return [Run.model_validate_json(document) for document in await connection.scalars(statement)]
 
     async def get(self, run: str) -> Run:

@@ -1,0 +1,98 @@
+"""Wires the orchestrator: database, bus, terms, requests, callbacks, a worker of its own, health."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from uuid_utils import uuid4
+
+from sightwire.bus.connection import Bus
+from sightwire.bus.leases import LeaseKeeper
+from sightwire.ending_tasks import end_tasks
+from sightwire.service.operations import JSON_CONTENT_TYPE
+from sightwire.service.runner import ServiceContext
+from sightwire_orchestrator.asyncapi import describe
+from sightwire_orchestrator.control.requests import PipelinesDesk
+from sightwire_orchestrator.execution.callbacks import CallbackSender
+from sightwire_orchestrator.execution.engine import Engine
+from sightwire_orchestrator.execution.terms import Terms
+from sightwire_orchestrator.settings import OrchestratorSettings
+from sightwire_orchestrator.storage.database import Database
+from sightwire_orchestrator.storage.pipeline_store import PipelineStore
+from sightwire_orchestrator.storage.run_store import RunStore
+from sightwire_orchestrator.tasks.registry import HandlerRegistry
+from sightwire_orchestrator.tasks.resources import TaskResources, open_resources
+from sightwire_orchestrator.workers.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+
+async def run(context: ServiceContext[OrchestratorSettings]) -> None:
+    """Carries runs on while no other orchestrator does, and tasks out, until `context.stopping` is set."""
+    settings = context.settings
+    bus = Bus(settings, name="orchestrator")
+    context.health.add("bus", lambda: None if bus.is_connected else "not connected to the bus")
+    document = describe()
+    context.pages["/asyncapi.json"] = lambda: (document, JSON_CONTENT_TYPE, 200)
+    async with AsyncExitStack() as resources:
+        if not await _connected(bus, context.stopping):
+            return
+        resources.push_async_callback(bus.close)
+        database = Database(settings.orchestrator_database_url.get_secret_value())
+        resources.push_async_callback(database.close)
+        await database.open()
+        handlers = HandlerRegistry.with_builtin_types()
+        handlers.add_installed()
+        shared = await resources.enter_async_context(open_resources(settings, bus=bus))
+        running = [
+            asyncio.create_task(_terms(bus, database, handlers, shared).serve(), name="terms"),
+            *_workers(context, bus, shared, handlers),
+        ]
+        resources.push_async_callback(end_tasks, running[0])
+        stopping = asyncio.create_task(context.stopping.wait())
+        logger.info("ready", extra={"database": database.address, "types": handlers.types})
+        await asyncio.wait({*running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await end_tasks(stopping)
+        for done in running:
+            if done.done():
+                done.result()
+        # Tasks first: their results are then stored here, and not only when another orchestrator takes over.
+        await asyncio.gather(*running[1:])
+
+
+def _terms(bus: Bus, database: Database, handlers: HandlerRegistry, shared: TaskResources) -> Terms:
+    runs, pipelines = RunStore(database), PipelineStore(database)
+    owner = uuid4().hex
+
+    def make_engine(epoch: int) -> Engine:
+        return Engine(bus, runs, pipelines, epoch=epoch)
+
+    @asynccontextmanager
+    async def serving(engine: Engine) -> AsyncIterator[None]:
+        desk = PipelinesDesk(bus, engine, runs, pipelines, handlers)
+        async with CallbackSender(bus, pipelines, shared.webhooks).sending(), desk.answering():
+            yield
+
+    return Terms(LeaseKeeper(bus, owner), runs, owner, make_engine, serving)
+
+
+def _workers(
+    context: ServiceContext[OrchestratorSettings], bus: Bus, shared: TaskResources, handlers: HandlerRegistry
+) -> list["asyncio.Task[None]"]:
+    settings = context.settings
+    if not settings.orchestrator_worker_concurrency:
+        return []
+    worker = Worker(bus, shared, handlers, concurrency=settings.orchestrator_worker_concurrency)
+    return [asyncio.create_task(worker.run(context.stopping, drain_seconds=settings.drain_seconds), name="worker")]
+
+
+async def _connected(bus: Bus, stopping: asyncio.Event) -> bool:
+    """Whether the bus came before the service was told to stop."""
+    connecting, waiting = asyncio.create_task(bus.connect()), asyncio.create_task(stopping.wait())
+    await asyncio.wait({connecting, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    is_connected = connecting.done()
+    await end_tasks(connecting, waiting)
+    if is_connected:
+        connecting.result()
+    return is_connected

@@ -1,0 +1,73 @@
+"""Describes what the orchestrator and its workers consume and publish."""
+
+from faststream.nats import JStream, NatsBroker
+
+from sightwire.bus.asyncapi import asyncapi_document
+from sightwire.contracts import subjects
+from sightwire.contracts.pipeline_control import (
+    ListPipelines,
+    ListRuns,
+    ReadPipeline,
+    ReadRun,
+    StartRun,
+    SteerRun,
+    SubmitPipeline,
+)
+from sightwire.contracts.pipelines import AttemptAbandoned, PipelineRunEnded, TaskOrder, TaskResult
+from sightwire.contracts.streams import PIPELINES, TASKS
+
+
+def describe() -> bytes:
+    """The AsyncAPI document, as JSON.
+
+    The broker here never connects: FastStream only knows how to describe what `workers` and `execution` do.
+    """
+    broker = NatsBroker()
+    broker.subscriber(
+        subjects.TASKS_ALL,
+        stream=JStream(TASKS.name, declare=False),
+        title="task-order",
+        description="An attempt of a task. Any worker that knows the type takes it, and acknowledges it when its "
+        "result is stored; one that is silent for ten seconds is taken for dead.",
+    )(_ordered)
+    broker.subscriber(
+        subjects.TASK_RESULTS_ALL,
+        stream=JStream(TASKS.name, declare=False),
+        title="task-result",
+        description="What became of an attempt. The first result of an attempt counts.",
+    )(_result)
+    broker.subscriber(
+        subjects.CONTROL_WORKERS,
+        title="attempt-abandoned",
+        description="Tells all workers that nobody waits for an attempt any longer.",
+    )(_abandoned)
+    broker.subscriber(
+        subjects.PIPELINES_ENDED_ALL,
+        stream=JStream(PIPELINES.name, declare=False),
+        title="pipeline-ended",
+        description="A run of a pipeline has ended. Callbacks are sent from here.",
+    )(_ended)
+    broker.subscriber(
+        subjects.CONTROL_PIPELINES,
+        title="control-pipelines",
+        description="Asks the active orchestrator, which answers with a ControlReply on the reply subject.",
+    )(_control_request)
+    return asyncapi_document(broker, title="Sightwire orchestrator", description="Runs pipelines over the bus.")
+
+
+async def _ordered(order: TaskOrder) -> None:
+    """Stands for the message's payload in the document, as the others do."""
+
+
+async def _result(result: TaskResult) -> None: ...
+
+
+async def _abandoned(attempt: AttemptAbandoned) -> None: ...
+
+
+async def _ended(event: PipelineRunEnded) -> None: ...
+
+
+async def _control_request(
+    request: SubmitPipeline | ListPipelines | ReadPipeline | StartRun | ReadRun | ListRuns | SteerRun,
+) -> None: ...

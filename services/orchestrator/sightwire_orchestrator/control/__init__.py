@@ -1,0 +1,1 @@
+"""Answers what gateway and command line ask of the orchestrator."""

@@ -1,0 +1,54 @@
+"""What is told of runs and pipelines."""
+
+from sightwire.contracts.pipeline_control import PipelineSummary, RunReport, TaskReport
+from sightwire.contracts.pipelines import TaskDefinition
+from sightwire_orchestrator.runs.plan import Plan
+from sightwire_orchestrator.runs.state import Run, TaskRecord
+from sightwire_orchestrator.storage.pipeline_store import StoredPipeline
+
+
+def pipeline_summary(stored: StoredPipeline) -> PipelineSummary:
+    """A stored definition, without its tasks."""
+    definition = stored.definition
+    return PipelineSummary(
+        name=definition.name,
+        version=definition.version,
+        number=stored.number,
+        description=definition.description,
+        tasks=len(definition.tasks),
+        sha256=stored.sha256,
+        registered_at=stored.registered_at,
+    )
+
+
+def run_report(plan: Plan, run: Run) -> RunReport:
+    """How a run and its tasks stand."""
+    return RunReport(
+        run=run.id,
+        pipeline=run.pipeline,
+        version=run.version,
+        state=run.state,
+        parameters=run.parameters,
+        tasks=tuple(_task_report(task, run.tasks[task.name]) for task in plan.definition.tasks),
+        results=run.results,
+        failed_task=None if run.ending is None else run.ending.task,
+        error=None if run.ending is None else run.ending.error,
+        started_at=run.started_at,
+        deadline=run.deadline,
+        ended_at=run.ended_at,
+    )
+
+
+def _task_report(task: TaskDefinition, record: TaskRecord) -> TaskReport:
+    units = [record.unit(index) for index in range(record.size or 0)]
+    return TaskReport(
+        name=task.name,
+        type=task.type,
+        state=record.state,
+        attempts=sum(unit.attempt for unit in units),
+        elements=None if task.map is None else record.size,
+        started_at=record.started_at,
+        ended_at=record.ended_at,
+        output=record.output,
+        error=record.error,
+    )

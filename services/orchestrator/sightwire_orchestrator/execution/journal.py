@@ -1,0 +1,52 @@
+"""Stores turns of runs for one term of the orchestrator, whatever the database does meanwhile."""
+
+import asyncio
+import logging
+from typing import Final
+
+from sightwire.errors import ConflictError, UnavailableError
+from sightwire_orchestrator.runs.state import Run
+from sightwire_orchestrator.storage.fencing import FencedError
+from sightwire_orchestrator.storage.run_changes import Happening
+from sightwire_orchestrator.storage.run_store import RunStore
+
+logger = logging.getLogger(__name__)
+
+_RETRY_SECONDS: Final = 1.0
+
+
+class Journal:
+    """Writes runs as the orchestrator of an epoch."""
+
+    def __init__(self, runs: RunStore, epoch: int) -> None:
+        self._runs = runs
+        self._epoch = epoch
+
+    async def create(self, run: Run) -> None:
+        """Stores a new run; raises as `RunStore.create` does."""
+        await self._runs.create(run, epoch=self._epoch)
+
+    async def store(self, run: Run, happenings: tuple[Happening, ...]) -> None:
+        """Stores a run and what happened to it; waits for a database that is away.
+
+        Raises:
+            FencedError: another orchestrator has taken over.
+            InvalidInputError: the database refuses it.
+        """
+        is_again = False
+        while True:
+            try:
+                await self._runs.append(run, happenings, epoch=self._epoch)
+            except UnavailableError as error:
+                logger.warning("a run cannot be stored now", extra={"run": run.id, "error": str(error)})
+                is_again = True
+                await asyncio.sleep(_RETRY_SECONDS)
+            except FencedError:
+                raise
+            except ConflictError:
+                # Nobody else writes in this epoch: what is there came by the attempt whose outcome is not known.
+                if is_again and (await self._runs.get(run.id)).sequence == run.sequence:
+                    return
+                raise
+            else:
+                return

@@ -1,0 +1,1 @@
+"""Carries tasks out that the orchestrator orders."""
