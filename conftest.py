@@ -7,4 +7,5 @@ pytest_plugins = [
     "tests.plugin.otlp",
     "tests.plugin.platform",
     "tests.plugin.waiting",
+    "tests.plugin.cache_server",
 ]
