@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 
 from sightwire.cache import server_scripts
 from sightwire.cache.invalidation_log import Invalidation
+from sightwire.errors import ConfigurationError
 
 #: A tag lives at least so long past the entries that it holds, or past the look-up that began a computation.
 TAG_SPARE_MS: Final = 3_600_000
@@ -41,7 +42,7 @@ class Missed:
 
 
 class CacheServerClient:
-    """One namespace of a Redis or Valkey server (5 or newer; every command used is that old)."""
+    """One namespace of a Redis or Valkey server (6 or newer)."""
 
     def __init__(self, url: str, namespace: str, timeout_seconds: float) -> None:
         # Braces: the namespace alone says where in a cluster its keys are.
@@ -54,8 +55,8 @@ class CacheServerClient:
         self._counts_key = f"{prefix}counts"
         self._report_key = f"{prefix}r:{self.process_id}"
         # No retries: whoever calls goes on without the server, and a subscription must not come back unnoticed.
-        self._redis: Redis = Redis.from_pool(
-            BlockingConnectionPool.from_url(
+        try:
+            pool = BlockingConnectionPool.from_url(
                 url,
                 max_connections=_MAX_CONNECTIONS,
                 timeout=timeout_seconds,
@@ -63,8 +64,11 @@ class CacheServerClient:
                 socket_connect_timeout=timeout_seconds,
                 retry=Retry(NoBackoff(), 0),
                 client_name="sightwire-cache",
+                protocol=2,
             )
-        )
+        except ValueError as error:
+            raise ConfigurationError(f"the cache server's URL is like redis://host:6379/0, but: {error}") from None
+        self._redis: Redis = Redis.from_pool(pool)
         register = self._redis.register_script
         self._look_up = register(server_scripts.LOOK_UP)
         self._store = register(server_scripts.STORE)

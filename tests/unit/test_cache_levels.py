@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from redis.asyncio import Redis
 from sightwire.cache.keys import key_of
 from sightwire.cache.levels import MultiLevelCache
 from sightwire.cache.options import CacheOptions
-from sightwire.errors import InvalidInputError
+from sightwire.errors import ConfigurationError, InvalidInputError
 from sightwire.platform.ports import find_free_port
 from tests.plugin.cache_server import CacheServer
 from tests.plugin.waiting import Eventually
@@ -254,6 +255,66 @@ async def test_counts_are_exact_under_concurrent_load(cache_server: CacheServer,
     assert accounting.memory.misses == accounting.shared.lookups + accounting.collapsed
 
 
+@pytest.mark.parametrize("seed", range(4))
+async def test_no_stale_value_survives_whoever_reads_computes_and_deletes(
+    cache_server: CacheServer, unique_name: UniqueName, eventually: Eventually, seed: int
+) -> None:
+    random = Random(seed)
+    truth = dict.fromkeys(range(4), 0)
+    namespace = unique_name()
+    async with opened(3, cache_server.url, namespace) as caches:
+
+        async def read(cache: MultiLevelCache, number: int) -> int:
+            async def compute() -> int:
+                version = truth[number]
+                for _ in range(random.randrange(30)):
+                    await asyncio.sleep(0)
+                return version
+
+            version = await cache.get_or_compute(key_of(number), compute, tags=[f"number:{number}"])
+            assert isinstance(version, int)
+            return version
+
+        async def change(cache: MultiLevelCache, number: int) -> None:
+            truth[number] += 1
+            version = truth[number]
+            await cache.delete_by_tags(f"number:{number}")
+            assert await read(cache, number) >= version
+
+        async def client() -> None:
+            for _ in range(40):
+                cache, number = random.choice(caches), random.randrange(4)
+                await (change(cache, number) if random.random() < 0.15 else read(cache, number))
+
+        await asyncio.gather(*(client() for _ in range(12)))
+
+        async def all_have_the_truth() -> bool:
+            return all([await read(cache, number) == truth[number] for cache in caches for number in truth])
+
+        async with MultiLevelCache(CacheOptions(namespace), cache_server.url) as newcomer:
+            assert [await read(newcomer, number) for number in truth] == list(truth.values())
+        await eventually(all_have_the_truth)
+        accounting = [await cache.accounting() for cache in caches][-1]
+    assert accounting.consistent
+
+
+async def test_a_process_that_heard_nothing_for_a_moment_forgets_its_memory(
+    cache_server: CacheServer, unique_name: UniqueName, eventually: Eventually
+) -> None:
+    namespace = unique_name()
+    async with Redis.from_url(cache_server.url) as redis, opened(1, cache_server.url, namespace) as (cache,):
+        await cache.set(KEY, "in memory alone")
+        await redis.delete(f"sightwire:cache:{{{namespace}}}:e:{KEY}")
+        assert await cache.get(KEY) == "in memory alone"
+        await redis.client_kill_filter(_type="pubsub")
+
+        async def is_forgotten() -> bool:
+            return await cache.get(KEY) is None
+
+        await eventually(is_forgotten)
+        await eventually(lambda: cache.health == "healthy")
+
+
 async def test_an_entry_that_cannot_be_read_is_computed_again(
     cache_server: CacheServer, unique_name: UniqueName
 ) -> None:
@@ -381,3 +442,8 @@ async def test_a_server_out_of_memory_is_said_in_health(fresh_cache_server: Cach
         await cache.set(KEY, "v2")
         assert cache.health == "healthy"
     assert source.calls == 1
+
+
+def test_a_url_that_is_none_of_a_cache_server_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="redis://host:6379/0"):
+        MultiLevelCache(CacheOptions("url"), "http://127.0.0.1:6379")
