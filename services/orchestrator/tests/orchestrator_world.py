@@ -25,7 +25,7 @@ from sightwire.platform.nats_server import NatsServer
 from sightwire.service.runner import ServiceContext
 from tests.plugin.waiting import wait_until
 
-DEADLINE = 40.0
+DEADLINE = 90.0
 
 
 class OrchestratorWorld:

@@ -45,6 +45,13 @@ async def broken(_context: TaskContext, _parameters: dict[str, JsonValue]) -> Js
     raise InvalidInputError("never")
 
 
+@handler("counted")
+async def counted(context: TaskContext, parameters: GatedParameters) -> JsonValue:
+    """Tells that it was carried out."""
+    tell(parameters.folder, f"{context.identity} {context.attempt}")
+    return context.attempt
+
+
 @handler("gated")
 async def gated(context: TaskContext, parameters: GatedParameters) -> JsonValue:
     """Appends a line at its beginning, and one at its end, which comes when the gate is open."""
@@ -75,6 +82,6 @@ def told(folder: Path) -> list[str]:
 def watched_handlers() -> HandlerRegistry:
     """A registry of them all."""
     registry = HandlerRegistry()
-    for function in (echo, flaky, broken, gated):
+    for function in (echo, flaky, broken, counted, gated):
         registry.add(function)
     return registry
