@@ -23,6 +23,8 @@ from sightwire.contracts.pipelines import Escalation, PipelineName, RunId, TaskN
 
 ReviewerId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 _Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=255)]
+#: One, without a name before it.
+_Address = Annotated[str, StringConstraints(pattern=r"^[^@\s,;:<>()\[\]\"]+@[^@\s,;:<>()\[\]\"]+$", max_length=320)]
 Specialization = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Priority = Literal["low", "normal", "high", "urgent"]
 
@@ -83,7 +85,7 @@ class Reviewer(_Value):
 
     id: ReviewerId
     name: str = Field(min_length=1, max_length=255)
-    email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=320)]
+    email: _Address
     specializations: frozenset[Specialization] = frozenset()
     max_concurrent_reviews: PositiveInt = 5
     availability: Availability = Availability()

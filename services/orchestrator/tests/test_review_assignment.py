@@ -136,6 +136,7 @@ def test_who_is_there(availability: dict[str, Any], at: datetime, on_duty: bool,
         ({"availability": {"hours": [{"days": [8], "start": "09:00", "end": "17:00"}]}}, "less than or equal to 7"),
         ({"email": "ada"}, "should match pattern"),
         ({"email": "ada@example.org\nBcc: eve@example.org"}, "should match pattern"),
+        ({"email": "eve@example.com,ada@example.org"}, "should match pattern"),
         ({"max_concurrent_reviews": 0}, "greater than 0"),
     ],
 )
