@@ -1,10 +1,10 @@
 """The cache that callers use: memory above a shared server, with one computation for all who miss together."""
 
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from sightwire.cache.accounting import CacheAccounting, CallCounts, cache_accounting, counts_by_name
 from sightwire.cache.filling import Filling, Outcome, read_envelope
@@ -150,13 +150,11 @@ class MultiLevelCache:
     async def accounting(self) -> CacheAccounting:
         """Counts of all processes, read from the server in one step; of this one alone while there is no server."""
         counts = None if self._link is None else await self._link.report()
-        return cache_accounting(
-            self._counts() if counts is None else counts,
-            counted="process" if counts is None else "server",
-            size=len(self._memory),
-            size_bytes=self._memory.size_bytes,
-            health=self.health,
-        )
+        return self.process_accounting() if counts is None else self._accounting(counts, "server")
+
+    def process_accounting(self) -> CacheAccounting:
+        """Counts of this process alone."""
+        return self._accounting(self._counts(), "process")
 
     async def _invalidate(self, invalidation: Invalidation) -> None:
         self._forget(invalidation)
@@ -173,6 +171,15 @@ class MultiLevelCache:
             return
         self._memory.delete(invalidation.keys)
         self._memory.delete_by_tags(invalidation.tags)
+
+    def _accounting(self, counts: Mapping[str, int], counted: Literal["server", "process"]) -> CacheAccounting:
+        return cache_accounting(
+            counts,
+            counted=counted,
+            size=len(self._memory),
+            size_bytes=self._memory.size_bytes,
+            health=self.health,
+        )
 
     def _counts(self) -> dict[str, int]:
         return counts_by_name(self._calls, self._memory.counts)

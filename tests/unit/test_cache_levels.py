@@ -9,11 +9,14 @@ from random import Random
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from sightwire.cache.keys import key_of
 from sightwire.cache.levels import MultiLevelCache
+from sightwire.cache.metrics import CacheMetrics
 from sightwire.cache.options import CacheOptions
+from sightwire.cache.settings import CacheSettings
 from sightwire.errors import ConfigurationError, InvalidInputError
 from sightwire.platform.ports import find_free_port
 from tests.plugin.cache_server import CacheServer
@@ -158,6 +161,19 @@ async def test_a_value_computed_before_its_tag_was_deleted_is_kept_nowhere(
         assert await one.get_or_compute(KEY, source, tags=["t"]) == "new"
         assert await other.get_or_compute(KEY, source, tags=["t"]) == "new"
     assert source.calls == 2
+
+
+@pytest.mark.parametrize("by_tag", [False, True])
+async def test_memory_does_not_keep_what_was_computed_before_a_deletion(by_tag: bool) -> None:
+    source = Source("old")
+    source.may_end.clear()
+    async with MultiLevelCache(CacheOptions("memory")) as cache:
+        computing = asyncio.create_task(cache.get_or_compute(KEY, source, tags=["t"]))
+        await source.started.wait()
+        await (cache.delete_by_tags("t") if by_tag else cache.delete(KEY))
+        source.may_end.set()
+        assert await computing == "old"
+        assert await cache.get(KEY) is None
 
 
 async def test_who_asks_after_a_deletion_does_not_join_a_computation_from_before() -> None:
@@ -447,3 +463,24 @@ async def test_a_server_out_of_memory_is_said_in_health(fresh_cache_server: Cach
 def test_a_url_that_is_none_of_a_cache_server_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="redis://host:6379/0"):
         MultiLevelCache(CacheOptions("url"), "http://127.0.0.1:6379")
+
+
+async def test_metrics_say_what_each_cache_counted() -> None:
+    registry = CollectorRegistry()
+    async with MultiLevelCache(CacheOptions("metrics")) as cache:
+        CacheMetrics({"results": cache}, registry)
+        await cache.get_or_compute(KEY, Source())
+        await cache.get(KEY)
+        found = {"cache": "results", "level": "memory", "result": "hit"}
+        assert registry.get_sample_value("sightwire_cache_lookups_total", found) == 1
+        assert registry.get_sample_value("sightwire_cache_memory_entries", {"cache": "results"}) == 1
+        assert registry.get_sample_value("sightwire_cache_server_up", {"cache": "results"}) is None
+
+
+def test_settings_make_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGHTWIRE_CACHE_URL", "redis://:secret@cache:6379/1")
+    monkeypatch.setenv("SIGHTWIRE_CACHE_POLICY", "lfu")
+    settings = CacheSettings()
+    assert settings.cache_server_url == "redis://:secret@cache:6379/1"
+    assert "secret" not in repr(settings)
+    assert settings.cache_options("tasks", ttl_seconds=5) == CacheOptions("tasks", policy="lfu", ttl_seconds=5)
