@@ -263,7 +263,7 @@ class AuditEntry(_Value):
 
 
 class ReviewNotification(_Value):
-    """Message on `reviews.<kind>`, body of webhooks, and content of mails: something that people should know."""
+    """Something that people should know: content of mails, and data of webhooks."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", title="ReviewNotification")
 

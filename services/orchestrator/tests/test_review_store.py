@@ -28,7 +28,9 @@ def asked(given: Review, to: str | None = "ada") -> Change:
 
 async def test_reviews_are_found_as_they_were_stored(database: Database):
     store = ReviewStore(database)
-    given = review(input_data={"text": "Grüße \u0000", "list": [1, None]}, escalation=[{"after": 1.5, "to": "lead"}])
+    given = review(
+        input_data={"text": "Grüße \u0000", "list": [2**70, 0.1, None]}, escalation=[{"after": 1.5, "to": "lead"}]
+    )
     change = asked(given)
     assert await store.create(change)
     assert not await store.create(change), "there is one of this id"
@@ -43,6 +45,8 @@ async def test_reviews_are_found_as_they_were_stored(database: Database):
     for entry in trail:
         again = apply(again, entry.act, entry.at)
     assert again == found
+    [listed] = await store.select(ReviewFilter())
+    assert listed == found.model_copy(update={"input_data": None}), "lists have no data"
     assert await store.find("r9.judge.1") is None
     assert await store.trail("r9.judge.1") == []
     with pytest.raises(NotFoundError, match=r"no review 'r9\.judge\.1'"):

@@ -38,7 +38,8 @@ from sightwire_orchestrator.runs.state import Run
 
 logger = logging.getLogger(__name__)
 
-#: Takes a decision to its run. Returns when the run has it, or does not wait for it; is asked again when it raises.
+#: Takes a decision to its run. Returns when the run has it, or does not wait for it; is called again when it raises,
+#: and may be in any case.
 TellRun = Callable[[RunId, ReviewDecided], Awaitable[None]]
 
 
@@ -143,7 +144,7 @@ class ReviewDesk:
             await self._tell(review)
 
     async def reconcile(self, unfinished: Iterable[tuple[Plan, Run]]) -> None:
-        """Makes up for a crash between a run and the desk: for a starting orchestrator, before its runs go on.
+        """Makes up for a crash between a run and the desk: for a starting orchestrator that has claimed the database.
 
         Asks for what runs wait for, and withdraws what no run waits for.
 

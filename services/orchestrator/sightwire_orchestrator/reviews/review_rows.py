@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-import orjson
+from pydantic_core import from_json, to_json
 from sqlalchemy import Row
 
 from sightwire.contracts.reviews import (
@@ -20,6 +20,8 @@ from sightwire_orchestrator.reviews.statistics import ReviewTimes
 from sightwire_orchestrator.reviews.tables import reviews
 
 _OF_REQUEST: Final = frozenset(ReviewRequest.model_fields)
+#: All of a review but its data.
+COLUMNS_WITHOUT_DATA: Final = tuple(column for column in reviews.c if column.name != "input_data")
 #: Of reviews, what statistics need.
 TIME_COLUMNS: Final = tuple(
     reviews.c[name]
@@ -35,7 +37,8 @@ def new_row(review: Review, policy: ReminderPolicy) -> dict[str, Any]:
         "specialization": review.specialization,
         "asked_at": review.asked_at,
         "deadline": review.deadline,
-        "request": review.model_dump_json(include=set(_OF_REQUEST)),
+        "input_data": to_json(review.input_data).decode(),
+        "request": review.model_dump_json(include=set(_OF_REQUEST - {"input_data"})),
         **changing_columns(review, policy),
     }
 
@@ -56,8 +59,10 @@ def changing_columns(review: Review, policy: ReminderPolicy) -> dict[str, Any]:
 
 
 def review_of(row: Row[Any]) -> Review:
-    """The review of a row with `request` and `standing`."""
-    return Review.model_validate_json(orjson.dumps(orjson.loads(row.request) | orjson.loads(row.standing)))
+    """The review of a row, with null for data that were not selected."""
+    data = row._mapping.get("input_data")
+    document = from_json(row.request) | from_json(row.standing)
+    return Review.model_validate(document | {"input_data": None if data is None else from_json(data)})
 
 
 def act_row(entry: AuditEntry) -> dict[str, Any]:

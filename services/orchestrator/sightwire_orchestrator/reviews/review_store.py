@@ -15,6 +15,7 @@ from sightwire_orchestrator.reviews.advancing import DEFAULT_REMINDERS, Reminder
 from sightwire_orchestrator.reviews.assigning import LATELY, Workload
 from sightwire_orchestrator.reviews.recording import Change
 from sightwire_orchestrator.reviews.review_rows import (
+    COLUMNS_WITHOUT_DATA,
     TIME_COLUMNS,
     act_row,
     changing_columns,
@@ -89,8 +90,8 @@ class ReviewStore:
         return found
 
     async def select(self, filter: ReviewFilter, *, limit: int | None = 100) -> list[Review]:
-        """Reviews, those asked for last first."""
-        newest_first = select(reviews).order_by(reviews.c.asked_at.desc(), reviews.c.id.desc())
+        """Reviews without their data, those asked for last first."""
+        newest_first = select(*COLUMNS_WITHOUT_DATA).order_by(reviews.c.asked_at.desc(), reviews.c.id.desc())
         return await self._found(newest_first.where(*_conditions(filter)).limit(limit))
 
     async def trail(self, id_: str) -> list[AuditEntry]:
@@ -100,14 +101,14 @@ class ReviewStore:
             return [entry_of(row) for row in await connection.execute(statement)]
 
     async def needing_attention(self, now: datetime, unreachable: Collection[ReviewerId]) -> list[Review]:
-        """Open reviews that seek somebody, are due, or lie with one of the unreachable."""
+        """Open reviews, without their data, that seek somebody, are due, or lie with one of the unreachable."""
         needing = or_(reviews.c.is_seeking, reviews.c.next_look_at <= now, reviews.c.reviewer.in_(sorted(unreachable)))
-        return await self._found(select(reviews).where(_IS_OPEN, needing))
+        return await self._found(select(*COLUMNS_WITHOUT_DATA).where(_IS_OPEN, needing))
 
     async def untold(self) -> list[Review]:
-        """Decided reviews of which the run may not know, the oldest first."""
-        statement = select(reviews).where(reviews.c.untold_since.is_not(None)).order_by(reviews.c.untold_since)
-        return await self._found(statement)
+        """Decided reviews, without their data, of which the run may not know, the oldest first."""
+        is_untold = reviews.c.untold_since.is_not(None)
+        return await self._found(select(*COLUMNS_WITHOUT_DATA).where(is_untold).order_by(reviews.c.untold_since))
 
     async def mark_told(self, id_: str) -> None:
         """The run knows of the decision."""

@@ -16,7 +16,8 @@ reviewers: Final = Table(
     Column("document", Text, nullable=False),
 )
 
-#: Reviews as they stand after `sequence` acts. `request` never changes, `standing` is the rest of the document.
+#: Reviews as they stand after `sequence` acts. `input_data`, which may be long, and `request` never change; `standing`
+#: is the rest of the document.
 #: They outlive their runs: who decided what is asked for later than what a run did.
 reviews: Final = Table(
     "reviews",
@@ -36,6 +37,7 @@ reviews: Final = Table(
     #: When it was decided, while the run does not know yet.
     Column("untold_since", UtcTime),
     Column("sequence", BigInteger, nullable=False),
+    Column("input_data", Text, nullable=False),
     Column("request", Text, nullable=False),
     Column("standing", Text, nullable=False),
 )

@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("next_look_at", _TIME),
         sa.Column("untold_since", _TIME),
         sa.Column("sequence", sa.BigInteger, nullable=False),
+        sa.Column("input_data", sa.Text, nullable=False),
         sa.Column("request", sa.Text, nullable=False),
         sa.Column("standing", sa.Text, nullable=False),
     )
