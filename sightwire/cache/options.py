@@ -27,5 +27,5 @@ class CacheOptions:
     compress_above_bytes: int = 1024
     #: How long other processes wait for one that computes the same key before they compute it themselves.
     lock_seconds: float = 5.0
-    #: How long any call to the server may take.
+    #: How long any call to the server may take, and how long it may wait for its turn before.
     timeout_seconds: float = 0.5

@@ -20,7 +20,9 @@ TAG_SPARE_MS: Final = 3_600_000
 #: Every entry has this tag beside its own, so that all can be deleted in one step.
 EVERYTHING_TAG: Final = ""
 _REPORT_REMEMBERED_MS: Final = 24 * 3_600_000
-_MAX_CONNECTIONS: Final = 32
+#: So many look-ups and stores may be under way at once; beside them go a subscription, invalidations and reports.
+MAX_CALLS: Final = 32
+_MAX_CONNECTIONS: Final = MAX_CALLS + 8
 
 
 @dataclass(frozen=True, slots=True)

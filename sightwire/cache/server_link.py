@@ -17,7 +17,7 @@ from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 from sightwire.cache.invalidation_log import Invalidation
 from sightwire.cache.process_counts import ProcessCounts
-from sightwire.cache.server_client import CacheServerClient, Found, Missed
+from sightwire.cache.server_client import MAX_CALLS, CacheServerClient, Found, Missed
 from sightwire.ending_tasks import end_tasks
 
 log = logging.getLogger(__name__)
@@ -58,6 +58,7 @@ class ServerLink:
         self._refusal: str | None = None
         self._pending: list[Invalidation] = []
         self._was_up = asyncio.Event()
+        self._slots = asyncio.Semaphore(MAX_CALLS)
         self._sending = asyncio.Lock()
         self._keeper: asyncio.Task[None] | None = None
         self._reporting = asyncio.Lock()
@@ -90,21 +91,21 @@ class ServerLink:
         self, key: str, tags: Sequence[str] = (), *, lock_ms: int = 0, counted: bool = True
     ) -> Found | Missed | None:
         """As the client's; None when the server does not answer."""
-        return await self._call(lambda: self._client.look_up(key, tags, lock_ms=lock_ms, counted=counted))
+        return await self._call_in_turn(lambda: self._client.look_up(key, tags, lock_ms=lock_ms, counted=counted))
 
     async def store(
         self, key: str, envelope: bytes, ttl_seconds: float, tags: Sequence[str], missed: Missed | None
     ) -> bool | None:
         """As the client's; None when the server does not answer."""
-        return await self._call(lambda: self._client.store(key, envelope, ttl_seconds, tags, missed))
+        return await self._call_in_turn(lambda: self._client.store(key, envelope, ttl_seconds, tags, missed))
 
     async def release(self, key: str, missed: Missed) -> None:
         """Lets another process compute `key` at once rather than when the lock has expired."""
-        await self._call(lambda: self._client.release(key, missed.token))
+        await self._call_in_turn(lambda: self._client.release(key, missed.token))
 
     async def discard(self, key: str) -> None:
         """Deletes an entry that cannot be read."""
-        await self._call(lambda: self._client.discard(key))
+        await self._call_in_turn(lambda: self._client.discard(key))
 
     async def invalidate(self, invalidation: Invalidation) -> None:
         """Deletes entries in the server and in other processes; as soon as the server answers, if it does not now."""
@@ -120,11 +121,24 @@ class ServerLink:
         async with self._reporting:
             return await self._call(self._send_report)
 
+    async def _call_in_turn(self, act: Callable[[], Awaitable[Result]]) -> Result | None:
+        """Waits while many calls are under way; who waits too long goes without, which is no fault of the server."""
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await self._slots.acquire()
+        except TimeoutError:
+            return None
+        try:
+            return await self._call(act)
+        finally:
+            self._slots.release()
+
     async def _call(self, act: Callable[[], Awaitable[Result]]) -> Result | None:
         if not self._is_up:
             return None
         try:
-            result = await act()
+            async with asyncio.timeout(self._timeout_seconds):
+                result = await act()
         except _FAILURES as error:
             # An answer, if a bad one, says that the connection is good; a server that became a replica is of no use.
             if isinstance(error, ResponseError) and not isinstance(error, ReadOnlyError):
@@ -144,7 +158,7 @@ class ServerLink:
         if self._is_up or not self._was_up.is_set():
             log.warning("the cache server does not answer, every process caches by itself: %s", error)
         self._is_up = False
-        self._problem = str(error) or type(error).__name__
+        self._problem = str(error) or f"no answer in {self._timeout_seconds:g} s"
 
     async def _send_pending(self) -> None:
         while self._pending:

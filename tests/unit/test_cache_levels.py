@@ -46,7 +46,8 @@ class Source:
 
 @asynccontextmanager
 async def opened(count: int, url: str | None, namespace: str, **options: Any) -> AsyncIterator[list[MultiLevelCache]]:
-    """`count` caches of one namespace, as so many processes would have them."""
+    """`count` caches of one namespace, as so many processes would have them; patient ones, for a busy machine."""
+    options.setdefault("timeout_seconds", 10.0)
     async with AsyncExitStack() as stack:
         yield [
             await stack.enter_async_context(MultiLevelCache(CacheOptions(namespace, **options), url))
@@ -84,8 +85,10 @@ async def test_processes_share_values_of_any_settings(cache_server: CacheServer,
     namespace = unique_name()
     value = {"text": "sea " * 1000, "numbers": [1, 2.5, None]}
     async with (
-        MultiLevelCache(CacheOptions(namespace, value_format="json", compression="gzip"), cache_server.url) as one,
-        MultiLevelCache(CacheOptions(namespace, compression="none"), cache_server.url) as other,
+        MultiLevelCache(
+            CacheOptions(namespace, value_format="json", compression="gzip", timeout_seconds=10.0), cache_server.url
+        ) as one,
+        MultiLevelCache(CacheOptions(namespace, compression="none", timeout_seconds=10.0), cache_server.url) as other,
     ):
         assert one.health == other.health == "healthy"
         await one.set(KEY, value)
@@ -307,7 +310,7 @@ async def test_no_stale_value_survives_whoever_reads_computes_and_deletes(
         async def all_have_the_truth() -> bool:
             return all([await read(cache, number) == truth[number] for cache in caches for number in truth])
 
-        async with MultiLevelCache(CacheOptions(namespace), cache_server.url) as newcomer:
+        async with opened(1, cache_server.url, namespace) as (newcomer,):
             assert [await read(newcomer, number) for number in truth] == list(truth.values())
         await eventually(all_have_the_truth)
         accounting = [await cache.accounting() for cache in caches][-1]
