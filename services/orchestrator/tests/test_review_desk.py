@@ -157,6 +157,24 @@ async def test_a_reviewer_who_falls_ill_or_leaves_loses_reviews_at_once(office: 
     assert (await office.store.get(asked.id)).reviewer == ill.id == "ada"
 
 
+async def test_several_desks_on_one_database_do_everything_once(office: Desk, database: Database):
+    for number in range(6):
+        await office.ask(f"r{number}", specialization="law", escalation=[{"after": 3600, "to": "lead"}])
+    office.clock.set(11)
+    others = [
+        ReviewDesk(ReviewStore(database), office.reviewers, ReviewNotifier(database), lose, clock=office.clock)
+        for _ in range(2)
+    ]
+    await asyncio.gather(*(desk.tend() for desk in (office.desk, *others)))
+    for number in range(6):
+        kinds = await office.kinds(f"r{number}.judge.1")
+        assert kinds == ["asked", "assigned", "escalated", "assigned"]
+
+
+async def lose(_run: str, _event: ReviewDecided) -> None:
+    raise AssertionError("nothing was decided")
+
+
 async def test_delegation(office: Desk):
     asked = await office.ask(specialization="law")
     moved = await office.desk.delegate(asked.id, "lead", actor("ada"), comment="you know this better")

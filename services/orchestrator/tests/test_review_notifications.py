@@ -10,8 +10,10 @@ from sightwire_orchestrator.callbacks.webhooks import WebhookSender
 from sightwire_orchestrator.reviews.channels import Channel, MailChannel, WebhookChannel
 from sightwire_orchestrator.reviews.desk import ReviewDesk
 from sightwire_orchestrator.reviews.notifier import DELIVERED, ReviewNotifier
+from sightwire_orchestrator.reviews.opening import open_office
 from sightwire_orchestrator.reviews.review_store import ReviewStore
 from sightwire_orchestrator.reviews.reviewer_store import ReviewerStore
+from sightwire_orchestrator.reviews.settings import ReviewSettings
 from sightwire_orchestrator.runs.actions import WithdrawReview
 from sightwire_orchestrator.runs.events import ReviewDecided
 from sightwire_orchestrator.storage.database import Database
@@ -143,6 +145,30 @@ async def test_other_systems_hear_of_all_acts_by_signed_webhooks(database: Datab
     assert (assigned["type"], assigned["data"]["to"]) == ("sightwire.review.assigned", "ada")
     assert (decided["type"], decided["timestamp"]) == ("sightwire.review.decided", "2026-05-04T13:00:00+00:00")
     assert (decided["data"]["decision"], decided["data"]["reviewer"], decided["data"]["to"]) == ("approve", "ada", None)
+
+
+async def test_an_office_as_it_is_configured(database: Database):
+    async def tell_run(_run: str, _event: ReviewDecided) -> None:
+        return
+
+    async with scripted_server() as server, mail_server() as mailbox, webhook_sender() as sender:
+        server.otherwise = answer(status=204)
+        configured = ReviewSettings(
+            orchestrator_review_webhook=f"{server.url}/reviews",
+            orchestrator_review_webhook_key="ours",
+            orchestrator_review_reminders=(0.9, 0.1),
+        )
+        mail = MailSender(mail_settings(mailbox))
+        office = open_office(database, configured, tell_run, webhooks=sender, mail=mail)
+        await office.desk.put_reviewer(reviewer("ada"))
+        asked = await office.desk.ask(ask(), pipeline="letters", task_type="custom")
+        assert await office.notifier.send_waiting() == 2
+        assert (len(mailbox.messages), len(server.requests)) == (1, 1)
+        silent = open_office(database, ReviewSettings(), tell_run, webhooks=sender, mail=None)
+        assert silent.notifier.address([]) == []
+        assert await silent.notifier.send_waiting() == 0
+    assert configured.reminder_policy().shares == (0.1, 0.9)
+    assert await office.reviews.get(asked.id) == asked
 
 
 async def test_one_way_that_is_blocked_does_not_keep_the_other(database: Database):
