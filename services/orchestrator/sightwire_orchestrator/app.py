@@ -20,6 +20,7 @@ from sightwire_orchestrator.execution.terms import Terms
 from sightwire_orchestrator.settings import OrchestratorSettings
 from sightwire_orchestrator.storage.database import Database
 from sightwire_orchestrator.storage.pipeline_store import PipelineStore
+from sightwire_orchestrator.storage.result_store import IdempotentResults
 from sightwire_orchestrator.storage.run_store import RunStore
 from sightwire_orchestrator.tasks.registry import HandlerRegistry
 from sightwire_orchestrator.tasks.resources import TaskResources, open_resources
@@ -62,11 +63,11 @@ async def run(context: ServiceContext[OrchestratorSettings]) -> None:
 
 
 def _terms(bus: Bus, database: Database, handlers: HandlerRegistry, shared: TaskResources) -> Terms:
-    runs, pipelines = RunStore(database), PipelineStore(database)
+    runs, pipelines, results = RunStore(database), PipelineStore(database), IdempotentResults(database)
     owner = uuid4().hex
 
     def make_engine(epoch: int) -> Engine:
-        return Engine(bus, runs, pipelines, epoch=epoch)
+        return Engine(bus, runs, pipelines, results, epoch=epoch)
 
     @asynccontextmanager
     async def serving(engine: Engine) -> AsyncIterator[None]:

@@ -16,7 +16,7 @@ from sightwire.errors import SightwireError
 from sightwire.platform.nats_server import NatsServer
 from tests.plugin.waiting import Eventually
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

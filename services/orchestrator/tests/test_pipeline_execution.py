@@ -17,7 +17,7 @@ from sightwire.errors import ConflictError, InvalidInputError, NotFoundError
 from sightwire.platform.nats_server import NatsServer
 from tests.plugin.waiting import Eventually
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]
+pytestmark = pytest.mark.timeout(120)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -163,6 +163,23 @@ async def test_an_output_that_no_message_takes_is_a_failure(
     report = await world.end_of(await world.begin(definition, text=large))
     assert report.error is not None
     assert report.error.code == "order-too-large"
+
+
+async def test_one_key_has_one_result(
+    world: OrchestratorWorld, unique_name: Callable[..., str], tmp_path: Path
+) -> None:
+    task = {
+        "name": "once",
+        "type": "counted",
+        "map": "{orders}",
+        "parameters": {"folder": str(tmp_path)},
+        "idempotency_key": "order {item}",
+    }
+    definition = {"name": unique_name("keys"), "tasks": [task], "global_parameters": {"orders": []}}
+    first = await world.end_of(await world.begin(definition, orders=[7, 8]))
+    again = await world.end_of(await world.begin(definition, orders=[8, 9]))
+    assert [report.state for report in (first, again)] == [PipelineRunState.SUCCEEDED] * 2
+    assert sorted(told(tmp_path)) == ["order 7 1", "order 8 1", "order 9 1"]
 
 
 async def test_what_cannot_be_asked_for_is_refused_with_its_reason(

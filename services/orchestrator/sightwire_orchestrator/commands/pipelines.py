@@ -1,4 +1,4 @@
-"""`sightwire pipelines`: check definitions of pipelines, and look at them."""
+"""`sightwire pipelines`: check definitions of pipelines, look at them, store and run them."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sightwire.cli.bus import ACCESS
 from sightwire.cli.options import AsJson
 from sightwire.cli.output import print_json
 from sightwire.errors import InvalidInputError
+from sightwire_orchestrator.commands import pipeline_runs
 
 if TYPE_CHECKING:
     from sightwire.contracts.pipelines import PipelineDefinition
     from sightwire_orchestrator.tasks.registry import HandlerRegistry
 
-app = typer.Typer(help="Check definitions of pipelines, and look at them.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help=f"Check definitions of pipelines, store and run them. {ACCESS}",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 DefinitionFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="Definition in YAML or JSON.", exists=True, dir_okay=False)
@@ -84,6 +90,17 @@ def show(
     definition = _read(file, _handlers(any_type))
     draw = drawing.mermaid if form is Format.MERMAID else drawing.text
     typer.echo(draw(definition), nl=False)
+
+
+app.command("submit")(pipeline_runs.submit)
+app.command("list")(pipeline_runs.list_pipelines)
+app.command("run")(pipeline_runs.run)
+app.command("runs")(pipeline_runs.runs)
+app.command("status")(pipeline_runs.status)
+app.command("cancel")(pipeline_runs.cancel)
+app.command("pause")(pipeline_runs.pause)
+app.command("resume")(pipeline_runs.resume)
+app.command("retry")(pipeline_runs.retry)
 
 
 def _handlers(any_type: bool) -> "HandlerRegistry | None":

@@ -5,9 +5,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sightwire.contracts.pipelines import AttemptAbandoned, TaskOrder
+from sightwire.contracts.pipelines import AttemptAbandoned, TaskOrder, attempt_id
 from sightwire.errors import UnavailableError
 from sightwire_orchestrator.execution.endings import Endings
+from sightwire_orchestrator.execution.idempotency import KeyedResults
 from sightwire_orchestrator.execution.journal import Journal
 from sightwire_orchestrator.execution.ordering import OrderDesk
 from sightwire_orchestrator.execution.turns import take_turn
@@ -28,11 +29,14 @@ class _Posted:
 class RunDriver:
     """One run that has not ended, or is about to be taken up again."""
 
-    def __init__(self, plan: Plan, run: Run, journal: Journal, orders: OrderDesk, endings: Endings) -> None:
+    def __init__(
+        self, plan: Plan, run: Run, journal: Journal, orders: OrderDesk, keyed: KeyedResults, endings: Endings
+    ) -> None:
         self._plan = plan
         self._run = run
         self._journal = journal
         self._orders = orders
+        self._keyed = keyed
         self._endings = endings
         self._inbox: deque[_Posted] = deque()
         self._something_came = asyncio.Event()
@@ -65,6 +69,8 @@ class RunDriver:
             Exception: the run cannot be carried on; who waits for an answer gets an UnavailableError.
         """
         try:
+            if is_recovered:
+                self._keyed.expect(running_orders(self._plan, self._run))
             wake_at = await self._take_turn()
             if is_recovered:
                 await self._send_lost_orders()
@@ -88,7 +94,8 @@ class RunDriver:
 
     async def _take_turn(self) -> datetime | None:
         posted = list(self._inbox)
-        turn = take_turn(self._plan, self._run, [one.message for one in posted], datetime.now(UTC))
+        messages = [await self._as_it_counts(one.message) for one in posted]
+        turn = take_turn(self._plan, self._run, messages, datetime.now(UTC))
         if turn.happenings:
             await self._journal.store(turn.run, turn.happenings)
         self._run = turn.run
@@ -102,6 +109,12 @@ class RunDriver:
                 one.answer.set_result(turn.run)
         await self._carry_out(turn.actions)
         return turn.wake_at
+
+    async def _as_it_counts(self, message: Message) -> Message:
+        if not isinstance(message, ResultArrived):
+            return message
+        kept = await self._keyed.kept(message.result)
+        return message if kept is message.result else ResultArrived(result=kept)
 
     async def _carry_out(self, actions: tuple[Action, ...]) -> None:
         for action in actions:
@@ -123,8 +136,12 @@ class RunDriver:
         await self._send([order for order in running if not self._orders.is_queued(order)])
 
     async def _send(self, orders: list[TaskOrder]) -> None:
-        for refused in await self._orders.send(orders):
-            self.post(ResultArrived(result=refused))
+        self._keyed.expect(orders)
+        known = {attempt_id(order): await self._keyed.known(order) for order in orders}
+        refused = await self._orders.send([order for order in orders if known[attempt_id(order)] is None])
+        for result in (*known.values(), *refused):
+            if result is not None:
+                self.post(ResultArrived(result=result))
 
 
 def _refuse(posted: _Posted, error: Exception) -> None:

@@ -1,7 +1,5 @@
 """Tells of runs that have ended."""
 
-import asyncio
-import logging
 from collections.abc import Iterable
 from typing import Final
 
@@ -15,12 +13,10 @@ from sightwire.contracts.pipelines import PipelineRunEnded
 from sightwire.contracts.streams import PIPELINES
 from sightwire.errors import UnavailableError
 from sightwire_orchestrator.execution import metrics
+from sightwire_orchestrator.execution.patience import patiently
 from sightwire_orchestrator.runs.state import Run
 
-logger = logging.getLogger(__name__)
-
 ENDED: Final = "sightwire.pipeline.ended"
-_RETRY_SECONDS: Final = 0.5
 
 
 class Endings:
@@ -37,14 +33,8 @@ class Endings:
             event_type=ENDED, source="orchestrator", subject=run.id, message_id=f"{run.id}.{run.sequence}.ended"
         )
         payload = ended.model_dump_json().encode()
-        while True:
-            try:
-                await self._bus.publish(subjects.pipeline_ended(run.id), payload, headers)
-            except UnavailableError as error:
-                logger.warning("the end of a run cannot be told now", extra={"run": run.id, "error": str(error)})
-                await asyncio.sleep(_RETRY_SECONDS)
-            else:
-                return
+        subject = subjects.pipeline_ended(run.id)
+        await patiently(lambda: self._bus.publish(subject, payload, headers), what="tell of the end of a run")
 
     async def tell_missed(self, runs: Iterable[Run]) -> None:
         """Publishes those ends of runs that a crash may have kept from it.

@@ -14,6 +14,7 @@ from sightwire.errors import UnavailableError
 from sightwire_orchestrator.execution import metrics
 from sightwire_orchestrator.execution.driver import RunDriver
 from sightwire_orchestrator.execution.endings import Endings
+from sightwire_orchestrator.execution.idempotency import KeyedResults
 from sightwire_orchestrator.execution.journal import Journal
 from sightwire_orchestrator.execution.ordering import OrderDesk
 from sightwire_orchestrator.execution.result_consumer import ResultConsumer
@@ -23,6 +24,7 @@ from sightwire_orchestrator.runs.plan import Plan
 from sightwire_orchestrator.runs.state import Run
 from sightwire_orchestrator.storage.fencing import FencedError
 from sightwire_orchestrator.storage.pipeline_store import PipelineStore
+from sightwire_orchestrator.storage.result_store import IdempotentResults
 from sightwire_orchestrator.storage.run_store import RunStore
 
 logger = logging.getLogger(__name__)
@@ -31,11 +33,14 @@ logger = logging.getLogger(__name__)
 class Engine:
     """Of a term that was claimed with `epoch`; started and stopped once."""
 
-    def __init__(self, bus: Bus, runs: RunStore, pipelines: PipelineStore, *, epoch: int) -> None:
+    def __init__(
+        self, bus: Bus, runs: RunStore, pipelines: PipelineStore, results: IdempotentResults, *, epoch: int
+    ) -> None:
         self._runs = runs
         self._pipelines = pipelines
         self._journal = Journal(runs, epoch)
         self._orders = OrderDesk(bus)
+        self._keyed = KeyedResults(results)
         self._endings = Endings(bus)
         self._results = ResultConsumer(bus, self._take_result)
         self._plans: dict[tuple[str, str], Plan] = {}
@@ -157,7 +162,7 @@ class Engine:
             metrics.ACTIVE_RUNS.set(len(self._drivers))
 
     def _driver(self, plan: Plan, run: Run) -> RunDriver:
-        return RunDriver(plan, run, self._journal, self._orders, self._endings)
+        return RunDriver(plan, run, self._journal, self._orders, self._keyed, self._endings)
 
     async def _plan_of(self, run: Run) -> Plan:
         known = self._plans.get((run.pipeline, run.version))

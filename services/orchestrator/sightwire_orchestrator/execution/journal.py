@@ -2,17 +2,15 @@
 
 import asyncio
 import logging
-from typing import Final
 
 from sightwire.errors import ConflictError, UnavailableError
+from sightwire_orchestrator.execution.patience import RETRY_SECONDS
 from sightwire_orchestrator.runs.state import Run
 from sightwire_orchestrator.storage.fencing import FencedError
 from sightwire_orchestrator.storage.run_changes import Happening
 from sightwire_orchestrator.storage.run_store import RunStore
 
 logger = logging.getLogger(__name__)
-
-_RETRY_SECONDS: Final = 1.0
 
 
 class Journal:
@@ -40,7 +38,7 @@ class Journal:
             except UnavailableError as error:
                 logger.warning("a run cannot be stored now", extra={"run": run.id, "error": str(error)})
                 is_again = True
-                await asyncio.sleep(_RETRY_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
             except FencedError:
                 raise
             except ConflictError:

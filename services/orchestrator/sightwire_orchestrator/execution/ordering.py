@@ -1,6 +1,5 @@
 """Sends orders to workers, and tells them of attempts that nobody waits for any longer."""
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,11 +14,11 @@ from sightwire.contracts import subjects
 from sightwire.contracts.pipelines import AttemptAbandoned, TaskError, TaskOrder, TaskResult, attempt_id
 from sightwire.contracts.streams import TASKS
 from sightwire.errors import UnavailableError
+from sightwire_orchestrator.execution.patience import patiently
 
 logger = logging.getLogger(__name__)
 
 ORDER_TOO_LARGE: Final = "order-too-large"
-_RETRY_SECONDS: Final = 0.5
 #: More than headers of a message take.
 _HEADER_BYTES: Final = 4096
 _ORCHESTRATOR: Final = "orchestrator"
@@ -73,17 +72,11 @@ class OrderDesk:
                 refused.append(_too_large(order, len(payload), largest))
             else:
                 messages[attempt_id(order)] = _message(order, payload)
-        while messages:
-            try:
-                stored = await self._bus.publish_all(list(messages.values()))
-            except UnavailableError as error:
-                logger.warning("tasks cannot be ordered now", extra={"orders": len(messages), "error": str(error)})
-                await asyncio.sleep(_RETRY_SECONDS)
-            else:
-                self._sequences.update(
-                    (attempt, acknowledged.seq) for attempt, acknowledged in zip(messages, stored, strict=True)
-                )
-                break
+        if messages:
+            stored = await patiently(lambda: self._bus.publish_all(list(messages.values())), what="order tasks")
+            self._sequences.update(
+                (attempt, acknowledged.seq) for attempt, acknowledged in zip(messages, stored, strict=True)
+            )
         return tuple(refused)
 
     def forget(self, result: TaskResult) -> None:
