@@ -10,7 +10,7 @@ import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from redis.asyncio.client import PubSub
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
@@ -29,6 +29,8 @@ Result = TypeVar("Result")
 _FAILURES: Final = (RedisError, OSError, RuntimeError)
 
 _HEARTBEAT_SECONDS: Final = 1.0
+#: Long enough for an answer that has arrived to be read, even if this process was busy until the heartbeat was due.
+_LEAST_WAIT_SECONDS: Final = 0.05
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 2.0
 #: More than so many that could not be sent are sent as one that concerns everything.
@@ -155,10 +157,11 @@ class ServerLink:
         self._refusal = str(error)
 
     def _lose(self, error: Exception) -> None:
-        if self._is_up or not self._was_up.is_set():
-            log.warning("the cache server does not answer, every process caches by itself: %s", error)
+        problem = str(error) or f"no answer in {self._timeout_seconds:g} s"
+        if self._is_up or problem != self._problem:
+            log.warning("the cache server does not answer, every process caches by itself: %s", problem)
         self._is_up = False
-        self._problem = str(error) or f"no answer in {self._timeout_seconds:g} s"
+        self._problem = problem
 
     async def _send_pending(self) -> None:
         while self._pending:
@@ -199,19 +202,29 @@ class ServerLink:
         log.info("the cache server answers")
 
     async def _follow(self, subscription: PubSub) -> None:
-        """Passes on what comes while the link is up; a silent server is asked whether it is there."""
-        asked = False
+        """Passes on what comes while the link is up; at each heartbeat asks whether the server lives, and reports."""
+        now = asyncio.get_running_loop().time
+        next_beat = now() + _HEARTBEAT_SECONDS
+        has_answered = True
         while self._is_up:
-            message = await subscription.get_message(timeout=_HEARTBEAT_SECONDS)
-            if message is None and asked:
+            message = await subscription.get_message(timeout=max(_LEAST_WAIT_SECONDS, next_beat - now()))
+            if message is not None:
+                has_answered = True
+                self._pass_on(message)
+            if now() < next_beat:
+                continue
+            if not has_answered:
                 raise TimeoutError(f"no answer in {_HEARTBEAT_SECONDS:g} s")
-            asked = message is None
-            if message is None:
-                await subscription.ping()
-                async with self._sending:
-                    await self._call(self._send_pending)
-                await self.report()
-            elif message["type"] == "message":
-                invalidation = self._client.invalidation_of(message["data"])
-                if invalidation is not None:
-                    self._forget(invalidation)
+            has_answered = False
+            next_beat = now() + _HEARTBEAT_SECONDS
+            await subscription.ping()
+            async with self._sending:
+                await self._call(self._send_pending)
+            await self.report()
+
+    def _pass_on(self, message: dict[str, Any]) -> None:
+        if message["type"] != "message":
+            return
+        invalidation = self._client.invalidation_of(message["data"])
+        if invalidation is not None:
+            self._forget(invalidation)

@@ -274,6 +274,20 @@ async def test_counts_are_exact_under_concurrent_load(cache_server: CacheServer,
     assert accounting.memory.misses == accounting.shared.lookups + accounting.collapsed
 
 
+async def test_counts_arrive_by_themselves_whatever_else_the_server_says(
+    cache_server: CacheServer, unique_name: UniqueName, eventually: Eventually
+) -> None:
+    async with opened(2, cache_server.url, unique_name()) as (one, other):
+        for _ in range(10):
+            await one.get(KEY)
+
+        async def arrived_while_messages_come() -> bool:
+            await other.delete(KEY)
+            return (await other.accounting()).lookups == 10
+
+        await eventually(arrived_while_messages_come)
+
+
 @pytest.mark.parametrize("seed", range(4))
 async def test_no_stale_value_survives_whoever_reads_computes_and_deletes(
     cache_server: CacheServer, unique_name: UniqueName, eventually: Eventually, seed: int

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightwire.cache.memory_level import ENTRY_OVERHEAD_BYTES, MemoryLevel
@@ -71,6 +71,7 @@ steps = st.lists(
 
 
 @pytest.mark.parametrize("policy", POLICIES)
+@settings(deadline=None)
 @given(steps=steps)
 def test_level_gives_only_what_was_kept_last_and_is_good_still(policy: PolicyName, steps: list[Step]) -> None:
     clock = Clock()
@@ -107,6 +108,7 @@ def test_level_gives_only_what_was_kept_last_and_is_good_still(policy: PolicyNam
     assert (len(level), level.size_bytes) == (0, 0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(KEYS)), max_size=80))
 def test_lru_lets_go_of_what_was_not_asked_for_the_longest(uses: list[tuple[bool, str]]) -> None:
     level = level_of("lru", 3)
@@ -122,6 +124,7 @@ def test_lru_lets_go_of_what_was_not_asked_for_the_longest(uses: list[tuple[bool
     assert present(level) == "".join(sorted(model))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(KEYS)), max_size=80))
 def test_lfu_lets_go_of_what_was_asked_for_least(uses: list[tuple[bool, str]]) -> None:
     level = level_of("lfu", 3)

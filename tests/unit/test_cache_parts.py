@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightwire.cache.flights import Flights
@@ -110,6 +110,7 @@ async def test_nobody_joins_a_computation_that_was_invalidated(invalidation: Inv
 tag_sets = st.frozensets(st.sampled_from("abc"))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(tag_sets, st.booleans()), max_size=30), st.integers(0, 30), tag_sets)
 def test_log_knows_whether_an_entry_was_concerned_since(
     appended: list[tuple[frozenset[str], bool]], start: int, tags: frozenset[str]
@@ -145,6 +146,7 @@ class CountingServer:
             self.count += increment
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["arrives", "is lost", "answer is lost"])), max_size=30))
 def test_reports_add_up_whichever_messages_are_lost(reports: list[tuple[int, str]]) -> None:
     server = CountingServer()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightwire.cache import envelopes
@@ -33,6 +33,7 @@ class Query:
 
 
 @pytest.mark.parametrize("value_format", ["msgpack", "json"])
+@settings(deadline=None)
 @given(value=json_values)
 def test_a_value_comes_back_as_it_was(value_format: Format, value: Any) -> None:
     assert decode_value(encode_value(value, value_format), value_format) == value
@@ -50,6 +51,7 @@ def test_what_a_format_cannot_write_is_refused(value_format: Format, value: obje
 
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
+@settings(deadline=None)
 @given(value=st.binary(max_size=2000), above=st.integers(0, 1000))
 def test_an_envelope_gives_back_its_value(compression: Compression, value: bytes, above: int) -> None:
     envelope = pack(value, "json", compression, above)
@@ -64,6 +66,7 @@ def test_only_values_above_the_size_are_compressed(compression: Compression) -> 
     assert len(pack(bytes(1001), "json", compression, 1000)) < 100
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_an_envelope_or_corrupt(data: bytes) -> None:
     try:
@@ -74,6 +77,7 @@ def test_any_bytes_are_an_envelope_or_corrupt(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
+@settings(deadline=None)
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_a_compressed_envelope_cut_short_is_corrupt(compression: Compression, share: float) -> None:
     envelope = pack(bytes(range(256)) * 20, "msgpack", compression, 0)
