@@ -178,11 +178,6 @@ class Review(ReviewRequest):
     #: Acts so far.
     sequence: NonNegativeInt = 0
 
-    @property
-    def is_late(self) -> bool:
-        """Whether it ended after its deadline; open ones are late when somebody looks at the clock."""
-        return self.ended_at is not None and self.ended_at > self.deadline
-
 
 class Asked(_Value):
     kind: Literal["asked"] = "asked"

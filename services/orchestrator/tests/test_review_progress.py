@@ -121,7 +121,7 @@ def test_a_decision_is_taken_once_and_only_of_whom_it_lies_with():
     [entry] = decided.entries
     assert (entry.actor.name, entry.actor.origin, entry.at) == ("ada", "cli test", after(1))
     assert decided.after.status is ReviewStatus.DECIDED
-    assert not decided.after.is_late
+    assert decided.after.ended_at == after(1)
     assert next_look(decided.after) is None
     assert decide(decided.after, APPROVAL, actor("ada"), after(2)).is_empty
     with pytest.raises(ConflictError, match=r"was decided \(approve\) by ada and takes no decision any more"):
@@ -200,6 +200,13 @@ def test_a_late_review_climbs_the_chain_and_comes_down_when_nobody_is_there():
     assert tend([stays.after], nobody, {"ada": Workload(1)}, after(11)) == []
     [back] = tend([stays.after], team, {"ada": Workload(1)}, after(11.5))
     assert back.after.reviewer == "lead"
+
+
+def test_an_escalation_to_whom_it_lies_with_changes_nothing_else():
+    team = [reviewer("ada"), reviewer("lead")]
+    [change] = tend([place(review(escalation=CHAIN), "lead", NOON).after], team, {"lead": Workload(1)}, after(11))
+    assert kinds(change) == ["escalated"]
+    assert (change.after.reviewer, change.after.is_seeking) == ("lead", False)
 
 
 def test_reviews_of_somebody_who_falls_ill_go_to_others_and_room_is_counted():

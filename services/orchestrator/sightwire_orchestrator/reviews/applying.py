@@ -45,7 +45,8 @@ def _changes(review: Review, act: Act, at: datetime) -> dict[str, Any]:
         case Reminded():
             return {"reminded_at": at}
         case Escalated():
-            return {"escalations": act.step, "is_seeking": True, "is_unmet": False, "reminded_at": at}
+            is_elsewhere = act.to != review.reviewer
+            return {"escalations": act.step, "is_seeking": is_elsewhere, "is_unmet": False, "reminded_at": at}
         case Released():
             return {
                 "status": ReviewStatus.WAITING,

@@ -1,7 +1,7 @@
 """How reviews went against their deadlines. Decides only."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
@@ -51,8 +51,7 @@ def _since_assigned(review: ReviewTimes) -> datetime:
     return review.assigned_at or review.asked_at
 
 
-def _figures(reviews: Iterable[ReviewTimes], now: datetime, begin: Callable[[ReviewTimes], datetime]) -> ReviewFigures:
-    reviews = tuple(reviews)
+def _figures(reviews: Sequence[ReviewTimes], now: datetime, begin: Callable[[ReviewTimes], datetime]) -> ReviewFigures:
     ends = [(review, review.end_of_decided) for review in reviews]
     decided = [(review, end) for review, end in ends if end is not None]
     late = sum(end > review.deadline for review, end in decided)

@@ -45,7 +45,13 @@ Index("ix_reviews_asked", reviews.c.asked_at, reviews.c.id)
 Index("ix_reviews_run", reviews.c.run)
 #: Few rows, however many reviews have ended: what the desk looks at.
 _UNFINISHED: Final = reviews.c.ended_at.is_(None)
-Index("ix_reviews_unfinished", reviews.c.next_look_at, sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED)
+Index(
+    "ix_reviews_unfinished",
+    reviews.c.reviewer,
+    reviews.c.next_look_at,
+    sqlite_where=_UNFINISHED,
+    postgresql_where=_UNFINISHED,
+)
 _UNTOLD: Final = reviews.c.untold_since.is_not(None)
 Index("ix_reviews_untold", reviews.c.untold_since, sqlite_where=_UNTOLD, postgresql_where=_UNTOLD)
 

@@ -41,8 +41,8 @@ def upgrade() -> None:
     )
     op.create_index("ix_reviews_asked", "reviews", ["asked_at", "id"])
     op.create_index("ix_reviews_run", "reviews", ["run"])
-    _create_partial_index("ix_reviews_unfinished", "reviews", "next_look_at", "ended_at IS NULL")
-    _create_partial_index("ix_reviews_untold", "reviews", "untold_since", "untold_since IS NOT NULL")
+    _create_partial_index("ix_reviews_unfinished", "reviews", ["reviewer", "next_look_at"], "ended_at IS NULL")
+    _create_partial_index("ix_reviews_untold", "reviews", ["untold_since"], "untold_since IS NOT NULL")
     op.create_table(
         "review_acts",
         sa.Column("review", sa.String(160), sa.ForeignKey("reviews.id"), primary_key=True),
@@ -66,15 +66,15 @@ def upgrade() -> None:
         sa.Column("document", sa.Text, nullable=False),
     )
     op.create_index("ix_review_notifications_review", "review_notifications", ["review"])
-    _create_partial_index("ix_review_notifications_unsettled", "review_notifications", "due_at", "settled_at IS NULL")
+    _create_partial_index("ix_review_notifications_unsettled", "review_notifications", ["due_at"], "settled_at IS NULL")
     if op.get_context().dialect.name == "sqlite":
         _keep_acts_on_sqlite()
     else:
         _keep_acts_on_postgresql()
 
 
-def _create_partial_index(name: str, table: str, column: str, condition: str) -> None:
-    op.create_index(name, table, [column], sqlite_where=sa.text(condition), postgresql_where=sa.text(condition))
+def _create_partial_index(name: str, table: str, columns: list[str], condition: str) -> None:
+    op.create_index(name, table, columns, sqlite_where=sa.text(condition), postgresql_where=sa.text(condition))
 
 
 def _keep_acts_on_sqlite() -> None:
