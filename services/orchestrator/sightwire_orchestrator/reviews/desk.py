@@ -26,12 +26,12 @@ from sightwire_orchestrator.reviews.availability import is_reachable
 from sightwire_orchestrator.reviews.notifier import ReviewNotifier, utc_now
 from sightwire_orchestrator.reviews.placing import place
 from sightwire_orchestrator.reviews.recording import Change, record
-from sightwire_orchestrator.reviews.recovering import reviews_waited_for
 from sightwire_orchestrator.reviews.review_store import OPEN_STATUSES, ReviewFilter, ReviewStore
 from sightwire_orchestrator.reviews.reviewer_store import ReviewerStore
 from sightwire_orchestrator.reviews.statistics import statistics_of
 from sightwire_orchestrator.reviews.tending import tend
 from sightwire_orchestrator.runs.actions import AskForReview, WithdrawReview
+from sightwire_orchestrator.runs.asking import reviews_waited_for
 from sightwire_orchestrator.runs.events import EditedOutput, ReviewDecided
 from sightwire_orchestrator.runs.plan import Plan
 from sightwire_orchestrator.runs.state import Run

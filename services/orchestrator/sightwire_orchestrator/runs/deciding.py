@@ -8,7 +8,6 @@ from sightwire.contracts.pipelines import PipelineRunState, TaskError, TaskName,
 from sightwire.errors import SightwireError
 from sightwire_orchestrator.runs.actions import (
     Action,
-    AskForReview,
     CancelAttempt,
     EndRun,
     Note,
@@ -17,6 +16,7 @@ from sightwire_orchestrator.runs.actions import (
     WithdrawReview,
 )
 from sightwire_orchestrator.runs.agenda import due_by
+from sightwire_orchestrator.runs.asking import review_of
 from sightwire_orchestrator.runs.events import RunTimedOut, TaskMapped, TaskRefused, TaskSkipped
 from sightwire_orchestrator.runs.orders import order_for
 from sightwire_orchestrator.runs.plan import Plan
@@ -48,7 +48,7 @@ def decide(plan: Plan, run: Run, now: datetime) -> tuple[Action, ...]:
     if late:
         # Before anything begins: they make room, and their retries may be due at once.
         return late
-    actions = [*_reviews(plan, run)]
+    actions: list[Action] = [review_of(plan, run, name) for name in run.reviews_due]
     if not is_paused:
         actions += _beginnings(plan, run, now)
     wake_at = _next_time(run, now)
@@ -70,22 +70,6 @@ def _cancellation(plan: Plan, run: Run, name: TaskName, index: int, *, is_late: 
         attempt=run.tasks[name].unit(index).attempt,
         reason="attempt timed out" if is_late else "run ends",
     )
-
-
-def _reviews(plan: Plan, run: Run) -> Iterator[Action]:
-    for name in run.reviews_due:
-        record = run.tasks[name]
-        demand, review = plan.tasks[name].review, record.review
-        assert demand is not None
-        assert review is not None
-        yield AskForReview(
-            run=run.id,
-            task=name,
-            round=review.round,
-            demand=demand,
-            output=record.output,
-            last_comment=review.comment,
-        )
 
 
 def _beginnings(plan: Plan, run: Run, now: datetime) -> Iterator[Action]:
