@@ -1,9 +1,8 @@
-"""Wires the orchestrator: database, bus, terms, requests, callbacks, a worker of its own, health."""
+"""Wires the orchestrator: database, bus, terms, a worker of its own, health."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
 from uuid_utils import uuid4
 
@@ -13,17 +12,13 @@ from sightwire.ending_tasks import end_tasks
 from sightwire.service.operations import JSON_CONTENT_TYPE
 from sightwire.service.runner import ServiceContext
 from sightwire_orchestrator.asyncapi import describe
-from sightwire_orchestrator.control.requests import PipelinesDesk
-from sightwire_orchestrator.execution.callbacks import CallbackSender
-from sightwire_orchestrator.execution.engine import Engine
 from sightwire_orchestrator.execution.terms import Terms
 from sightwire_orchestrator.settings import OrchestratorSettings
 from sightwire_orchestrator.storage.database import Database
-from sightwire_orchestrator.storage.pipeline_store import PipelineStore
-from sightwire_orchestrator.storage.result_store import IdempotentResults
 from sightwire_orchestrator.storage.run_store import RunStore
 from sightwire_orchestrator.tasks.registry import HandlerRegistry
 from sightwire_orchestrator.tasks.resources import TaskResources, open_resources
+from sightwire_orchestrator.term import TermParts
 from sightwire_orchestrator.workers.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -46,8 +41,11 @@ async def run(context: ServiceContext[OrchestratorSettings]) -> None:
         handlers = HandlerRegistry.with_builtin_types()
         handlers.add_installed()
         shared = await resources.enter_async_context(open_resources(settings, bus=bus))
+        parts = TermParts(settings, bus, database, RunStore(database), handlers, shared)
+        owner = uuid4().hex
+        terms = Terms(LeaseKeeper(bus, owner), parts.runs, owner, parts.term)
         running = [
-            asyncio.create_task(_terms(bus, database, handlers, shared).serve(), name="terms"),
+            asyncio.create_task(terms.serve(), name="terms"),
             *_workers(context, bus, shared, handlers),
         ]
         resources.push_async_callback(end_tasks, running[0])
@@ -60,22 +58,6 @@ async def run(context: ServiceContext[OrchestratorSettings]) -> None:
                 done.result()
         # Tasks first: their results are then stored here, and not only when another orchestrator takes over.
         await asyncio.gather(*running[1:])
-
-
-def _terms(bus: Bus, database: Database, handlers: HandlerRegistry, shared: TaskResources) -> Terms:
-    runs, pipelines, results = RunStore(database), PipelineStore(database), IdempotentResults(database)
-    owner = uuid4().hex
-
-    def make_engine(epoch: int) -> Engine:
-        return Engine(bus, runs, pipelines, results, epoch=epoch)
-
-    @asynccontextmanager
-    async def serving(engine: Engine) -> AsyncIterator[None]:
-        desk = PipelinesDesk(bus, engine, runs, pipelines, handlers)
-        async with CallbackSender(bus, pipelines, shared.webhooks).sending(), desk.answering():
-            yield
-
-    return Terms(LeaseKeeper(bus, owner), runs, owner, make_engine, serving)
 
 
 def _workers(

@@ -104,6 +104,22 @@ async def test_of_two_orchestrators_one_takes_over_and_no_task_is_carried_out_tw
     assert Counter(told(tmp_path)) == expected
 
 
+async def test_runs_go_on_when_the_bus_comes_back(
+    world: OrchestratorWorld, fresh_nats_server: NatsServer, tmp_path: Path, eventually: Eventually
+) -> None:
+    async with world.service(), world.worker():
+        run = await world.begin(_chain_behind_a_gate(tmp_path))
+        await eventually(lambda: told(tmp_path))
+        await fresh_nats_server.kill()
+        # What comes of it cannot be told now.
+        (tmp_path / "open").touch()
+        await eventually(lambda: f"end {run}.gated 1" in told(tmp_path))
+        await fresh_nats_server.start()
+        report = await world.end_of(run)
+    assert report.state is PipelineRunState.SUCCEEDED
+    assert [line for line in told(tmp_path) if "gated" not in line] == [f"{run}.second 1", f"{run}.third 1"]
+
+
 async def test_one_at_a_time_answers(world: OrchestratorWorld, tmp_path: Path) -> None:
     async with world.service(), world.worker():
         other = await world.start_orchestrator()

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from sightwire.contracts.pipelines import AttemptAbandoned, TaskOrder, attempt_id
 from sightwire.errors import UnavailableError
@@ -11,8 +12,10 @@ from sightwire_orchestrator.execution.endings import Endings
 from sightwire_orchestrator.execution.idempotency import KeyedResults
 from sightwire_orchestrator.execution.journal import Journal
 from sightwire_orchestrator.execution.ordering import OrderDesk
+from sightwire_orchestrator.execution.patience import patiently
+from sightwire_orchestrator.execution.reviewing import ReviewRequests
 from sightwire_orchestrator.execution.turns import take_turn
-from sightwire_orchestrator.runs.actions import Action, CancelAttempt, EndRun, SendOrder
+from sightwire_orchestrator.runs.actions import Action, AskForReview, CancelAttempt, EndRun, SendOrder, WithdrawReview
 from sightwire_orchestrator.runs.events import Message, ResultArrived
 from sightwire_orchestrator.runs.orders import running_orders
 from sightwire_orchestrator.runs.plan import Plan
@@ -30,13 +33,21 @@ class RunDriver:
     """One run that has not ended, or is about to be taken up again."""
 
     def __init__(
-        self, plan: Plan, run: Run, journal: Journal, orders: OrderDesk, keyed: KeyedResults, endings: Endings
+        self,
+        plan: Plan,
+        run: Run,
+        journal: Journal,
+        orders: OrderDesk,
+        keyed: KeyedResults,
+        reviews: ReviewRequests,
+        endings: Endings,
     ) -> None:
         self._plan = plan
         self._run = run
         self._journal = journal
         self._orders = orders
         self._keyed = keyed
+        self._reviews = reviews
         self._endings = endings
         self._inbox: deque[_Posted] = deque()
         self._something_came = asyncio.Event()
@@ -118,15 +129,17 @@ class RunDriver:
 
     async def _carry_out(self, actions: tuple[Action, ...]) -> None:
         for action in actions:
-            if isinstance(action, CancelAttempt):
-                abandoned = AttemptAbandoned(
-                    run=action.run,
-                    task=action.task,
-                    element=action.element,
-                    attempt=action.attempt,
-                    reason=action.reason,
-                )
-                await self._orders.abandon(abandoned)
+            match action:
+                case CancelAttempt():
+                    await self._orders.abandon(_abandoned(action))
+                case AskForReview():
+                    task_type = self._plan.tasks[action.task].type
+                    ask = partial(self._reviews.ask, action, pipeline=self._run.pipeline, task_type=task_type)
+                    await patiently(ask, what="ask for a review")
+                case WithdrawReview():
+                    await patiently(partial(self._reviews.withdraw, action), what="withdraw a review")
+                case _:
+                    pass  # orders go together, and the end is told last
         await self._send([action.order for action in actions if isinstance(action, SendOrder)])
         if any(isinstance(action, EndRun) for action in actions):
             await self._endings.tell(self._run)
@@ -142,6 +155,12 @@ class RunDriver:
         for result in (*known.values(), *refused):
             if result is not None:
                 self.post(ResultArrived(result=result))
+
+
+def _abandoned(action: CancelAttempt) -> AttemptAbandoned:
+    return AttemptAbandoned(
+        run=action.run, task=action.task, element=action.element, attempt=action.attempt, reason=action.reason
+    )
 
 
 def _refuse(posted: _Posted, error: Exception) -> None:

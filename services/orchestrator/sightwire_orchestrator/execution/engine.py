@@ -18,6 +18,7 @@ from sightwire_orchestrator.execution.idempotency import KeyedResults
 from sightwire_orchestrator.execution.journal import Journal
 from sightwire_orchestrator.execution.ordering import OrderDesk
 from sightwire_orchestrator.execution.result_consumer import ResultConsumer
+from sightwire_orchestrator.execution.reviewing import ReviewRequests
 from sightwire_orchestrator.runs.beginning import new_run
 from sightwire_orchestrator.runs.events import Message, ResultArrived
 from sightwire_orchestrator.runs.plan import Plan
@@ -34,13 +35,21 @@ class Engine:
     """Of a term that was claimed with `epoch`; started and stopped once."""
 
     def __init__(
-        self, bus: Bus, runs: RunStore, pipelines: PipelineStore, results: IdempotentResults, *, epoch: int
+        self,
+        bus: Bus,
+        runs: RunStore,
+        pipelines: PipelineStore,
+        results: IdempotentResults,
+        reviews: ReviewRequests,
+        *,
+        epoch: int,
     ) -> None:
         self._runs = runs
         self._pipelines = pipelines
         self._journal = Journal(runs, epoch)
         self._orders = OrderDesk(bus)
         self._keyed = KeyedResults(results)
+        self._reviews = reviews
         self._endings = Endings(bus)
         self._results = ResultConsumer(bus, self._take_result)
         self._plans: dict[tuple[str, str], Plan] = {}
@@ -64,6 +73,7 @@ class Engine:
         self._drivers.update({driver.run.id: driver for driver in drivers})
         await self._results.start()
         await self._results.caught_up()
+        await self._reviews.reconcile([(driver.plan, driver.run) for driver in drivers])
         for driver in drivers:
             self._drive(driver, is_recovered=True)
         logger.info("runs are carried on", extra={"runs": len(drivers)})
@@ -73,8 +83,14 @@ class Engine:
 
         Raises:
             FencedError: another orchestrator has taken over.
+            UnavailableError: results do not come any more; to be started anew.
         """
-        await self._fenced
+        watching = asyncio.create_task(self._results.watch(), name="watch results")
+        try:
+            await asyncio.wait({self._fenced, watching}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await end_tasks(watching)
+        await (self._fenced if self._fenced.done() else watching)
 
     async def stop(self) -> None:
         """Leaves all runs as they are stored."""
@@ -162,7 +178,7 @@ class Engine:
             metrics.ACTIVE_RUNS.set(len(self._drivers))
 
     def _driver(self, plan: Plan, run: Run) -> RunDriver:
-        return RunDriver(plan, run, self._journal, self._orders, self._keyed, self._endings)
+        return RunDriver(plan, run, self._journal, self._orders, self._keyed, self._reviews, self._endings)
 
     async def _plan_of(self, run: Run) -> Plan:
         known = self._plans.get((run.pipeline, run.version))

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 #: A result that is not stored in this time is delivered again, which changes nothing.
 _ACK_WAIT_SECONDS: Final = 30.0
 _CATCH_UP_SECONDS: Final = 5.0
+_WATCH_SECONDS: Final = 5.0
 
 #: Has a result stored. The future is done when it is; None: nobody waits for it.
 TakeResult = Callable[[TaskResult], "asyncio.Future[Run] | None"]
@@ -37,6 +38,7 @@ class ResultConsumer:
     def __init__(self, bus: Bus, take: TakeResult) -> None:
         self._bus = bus
         self._take = take
+        self._inbox = bus.client.new_inbox()
         self._subscription: Subscription | None = None
         self._answering: set[asyncio.Future[None]] = set()
         self._waiting = 0
@@ -52,8 +54,7 @@ class ResultConsumer:
         try:
             with suppress(NotFoundError):
                 await bus.jetstream.delete_consumer(TASKS.name, ORCHESTRATOR_CONSUMER)
-            inbox = bus.client.new_inbox()
-            self._subscription = await bus.client.subscribe(inbox, cb=self._hear)
+            self._subscription = await bus.client.subscribe(self._inbox, cb=self._hear)
             # What waits is counted before the consumer begins with it.
             self._waiting = await self._count_waiting()
             if not self._waiting:
@@ -62,7 +63,7 @@ class ResultConsumer:
                 TASKS.name,
                 ConsumerConfig(
                     durable_name=ORCHESTRATOR_CONSUMER,
-                    deliver_subject=inbox,
+                    deliver_subject=self._inbox,
                     deliver_policy=DeliverPolicy.ALL,
                     filter_subject=subjects.TASK_RESULTS_ALL,
                     ack_policy=AckPolicy.EXPLICIT,
@@ -82,6 +83,23 @@ class ResultConsumer:
         except TimeoutError:
             # A predecessor that still lived may have answered for some of them meanwhile.
             logger.info("fewer results came than waited", extra={"missing": self._waiting})
+
+    async def watch(self) -> None:
+        """Returns never.
+
+        Raises:
+            UnavailableError: results do not come here any more.
+        """
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            try:
+                consumer = await self._bus.jetstream.consumer_info(TASKS.name, ORCHESTRATOR_CONSUMER)
+            except NotFoundError:
+                raise UnavailableError("the bus has lost its consumer of results") from None
+            except (NatsError, APIError, TimeoutError):
+                continue  # the lease tells when this takes too long
+            if consumer.config.deliver_subject != self._inbox:
+                raise UnavailableError("results are delivered to another orchestrator")
 
     async def stop(self) -> None:
         """Ends; what was not answered for comes again."""

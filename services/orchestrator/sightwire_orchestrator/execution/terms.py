@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Final
 
 from nats.errors import Error as NatsError
@@ -27,8 +27,7 @@ class Terms:
 
     Args:
         owner: this process, unlike any other.
-        make_engine: for an epoch.
-        serving: what else runs while an engine does.
+        term: of an epoch: an engine that runs until the block ends, and what belongs to it.
     """
 
     def __init__(
@@ -36,14 +35,12 @@ class Terms:
         leases: LeaseKeeper,
         runs: RunStore,
         owner: str,
-        make_engine: Callable[[int], Engine],
-        serving: Callable[[Engine], AbstractAsyncContextManager[None]],
+        term: Callable[[int], AbstractAsyncContextManager[Engine]],
     ) -> None:
         self._leases = leases
         self._runs = runs
         self._owner = owner
-        self._make_engine = make_engine
-        self._serving = serving
+        self._term = term
 
     async def serve(self) -> None:
         """Carries runs on whenever no other orchestrator does, until cancelled."""
@@ -84,18 +81,10 @@ class Terms:
         if not lease.is_current(asyncio.get_running_loop().time()):
             # Another orchestrator may have claimed before; it will notice that it is fenced, and claim again.
             return
-        async with self._running(self._make_engine(epoch)) as engine, self._serving(engine):
+        async with self._term(epoch) as engine:
             metrics.IS_ACTIVE.set(1)
             logger.info("active", extra={"epoch": epoch})
             await engine.ended()
-
-    @asynccontextmanager
-    async def _running(self, engine: Engine) -> AsyncIterator[Engine]:
-        try:
-            await engine.start()
-            yield engine
-        finally:
-            await engine.stop()
 
     async def _hold(self, lease: Lease) -> None:
         """Returns when the lease is lost."""

@@ -1,0 +1,92 @@
+"""What the active orchestrator consists of, from the claim of its term to its end."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+
+from sightwire.bus.connection import Bus
+from sightwire.contracts.pipelines import RunId
+from sightwire.ending_tasks import end_tasks
+from sightwire.errors import ConflictError, NotFoundError, SightwireError
+from sightwire_orchestrator.control.requests import PipelinesDesk
+from sightwire_orchestrator.execution.callbacks import CallbackSender
+from sightwire_orchestrator.execution.engine import Engine
+from sightwire_orchestrator.reviews.opening import ReviewOffice, open_office
+from sightwire_orchestrator.runs.events import ReviewDecided
+from sightwire_orchestrator.settings import OrchestratorSettings
+from sightwire_orchestrator.storage.database import Database
+from sightwire_orchestrator.storage.pipeline_store import PipelineStore
+from sightwire_orchestrator.storage.result_store import IdempotentResults
+from sightwire_orchestrator.storage.run_store import RunStore
+from sightwire_orchestrator.tasks.registry import HandlerRegistry
+from sightwire_orchestrator.tasks.resources import TaskResources
+
+logger = logging.getLogger(__name__)
+
+_TENDING_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class TermParts:
+    """What all terms of a process share."""
+
+    settings: OrchestratorSettings
+    bus: Bus
+    database: Database
+    runs: RunStore
+    handlers: HandlerRegistry
+    resources: TaskResources
+
+    @asynccontextmanager
+    async def term(self, epoch: int) -> AsyncIterator[Engine]:
+        """Carries runs on, answers requests, sends callbacks and keeps at reviews, until the block ends.
+
+        Raises:
+            UnavailableError: bus or database did not answer at the start.
+        """
+        pipelines = PipelineStore(self.database)
+
+        async def tell_run(run: RunId, decided: ReviewDecided) -> None:
+            # It may have ended, or have heard of it before.
+            with suppress(ConflictError, NotFoundError):
+                await engine.tell(run, decided)
+
+        office = open_office(
+            self.database, self.settings, tell_run, webhooks=self.resources.webhooks, mail=self.resources.mail
+        )
+        engine = Engine(self.bus, self.runs, pipelines, IdempotentResults(self.database), office.desk, epoch=epoch)
+        requests = PipelinesDesk(self.bus, engine, self.runs, pipelines, self.handlers)
+        callbacks = CallbackSender(self.bus, pipelines, self.resources.webhooks)
+        try:
+            await engine.start()
+            async with callbacks.sending(), _kept_at(office), requests.answering():
+                yield engine
+        finally:
+            await engine.stop()
+
+
+@asynccontextmanager
+async def _kept_at(office: ReviewOffice) -> AsyncIterator[None]:
+    keeping = [
+        asyncio.create_task(_again_and_again(office.desk.tend), name="tend reviews"),
+        asyncio.create_task(_again_and_again(office.notifier.send_waiting), name="notify reviewers"),
+    ]
+    try:
+        yield
+    finally:
+        await end_tasks(*keeping)
+
+
+async def _again_and_again(act: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        try:
+            await act()
+        except SightwireError as error:
+            logger.warning("reviews cannot be kept at now", extra={"error": str(error)})
+        except Exception:
+            # The next time may be better, and runs must go on in any case.
+            logger.exception("keeping at reviews failed")
+        await asyncio.sleep(_TENDING_SECONDS)
