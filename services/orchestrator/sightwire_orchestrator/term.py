@@ -66,6 +66,7 @@ class TermParts:
                 yield engine
         finally:
             await engine.stop()
+            await self.runs.drain()
 
 
 @asynccontextmanager

@@ -45,6 +45,12 @@ async def broken(_context: TaskContext, _parameters: dict[str, JsonValue]) -> Js
     raise InvalidInputError("never")
 
 
+@handler("hanging")
+async def hanging(_context: TaskContext, _parameters: dict[str, JsonValue]) -> JsonValue:
+    """Never ends by itself."""
+    await asyncio.Event().wait()
+
+
 @handler("counted")
 async def counted(context: TaskContext, parameters: GatedParameters) -> JsonValue:
     """Tells that it was carried out."""
@@ -82,6 +88,6 @@ def told(folder: Path) -> list[str]:
 def watched_handlers() -> HandlerRegistry:
     """A registry of them all."""
     registry = HandlerRegistry()
-    for function in (echo, flaky, broken, counted, gated):
+    for function in (echo, flaky, broken, hanging, counted, gated):
         registry.add(function)
     return registry

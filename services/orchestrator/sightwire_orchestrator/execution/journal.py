@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from sightwire.errors import ConflictError, UnavailableError
 from sightwire_orchestrator.execution.patience import RETRY_SECONDS
@@ -21,8 +22,13 @@ class Journal:
         self._epoch = epoch
 
     async def create(self, run: Run) -> None:
-        """Stores a new run; raises as `RunStore.create` does."""
-        await self._runs.create(run, epoch=self._epoch)
+        """Stores a new run; waits for a database that is away.
+
+        Raises:
+            FencedError: another orchestrator has taken over.
+            ConflictError: a run of this id exists.
+        """
+        await self._write(run, lambda: self._runs.create(run, epoch=self._epoch))
 
     async def store(self, run: Run, happenings: tuple[Happening, ...]) -> None:
         """Stores a run and what happened to it; waits for a database that is away.
@@ -31,10 +37,13 @@ class Journal:
             FencedError: another orchestrator has taken over.
             InvalidInputError: the database refuses it.
         """
+        await self._write(run, lambda: self._runs.append(run, happenings, epoch=self._epoch))
+
+    async def _write(self, run: Run, write: Callable[[], Awaitable[None]]) -> None:
         is_again = False
         while True:
             try:
-                await self._runs.append(run, happenings, epoch=self._epoch)
+                await write()
             except UnavailableError as error:
                 logger.warning("a run cannot be stored now", extra={"run": run.id, "error": str(error)})
                 is_again = True
@@ -43,7 +52,8 @@ class Journal:
                 raise
             except ConflictError:
                 # Nobody else writes in this epoch: what is there came by the attempt whose outcome is not known.
-                if is_again and (await self._runs.get(run.id)).sequence == run.sequence:
+                stored = await self._runs.get(run.id)
+                if is_again and (stored.sequence, stored.started_at) == (run.sequence, run.started_at):
                     return
                 raise
             else:
