@@ -194,6 +194,15 @@ def test_forms_of_captions(shares: dict[str, float], expected: set[str]) -> None
     assert chosen == expected
 
 
+def test_variants_of_captions_return() -> None:
+    keywords = tuple(f"keyword {number}" for number in range(9))
+    configuration = CaptionConfiguration(name=0, name_and_keywords=0, keywords=1, variants=2)
+    for key in ("a", "b"):
+        sample = Sample(key, "boat", b"", keywords=keywords)
+        chosen = {choose_caption(sample, configuration, np.random.default_rng(seed)) for seed in range(40)}
+        assert len(chosen) == 2
+
+
 def test_captions_by_their_shares() -> None:
     sample = Sample("a", "boat", b"", keywords=("sea",))
     chosen = Counter(

@@ -1,5 +1,7 @@
 """Which caption of a sample an epoch sees."""
 
+import zlib
+
 import numpy as np
 
 from sightwire.errors import InvalidInputError
@@ -22,6 +24,8 @@ def choose_caption(sample: Sample, configuration: CaptionConfiguration, random: 
         return sample.description or sample.name
     if form == "name" or not sample.keywords:
         return sample.name
+    if configuration.variants:
+        random = np.random.default_rng((zlib.crc32(sample.key.encode()), int(random.integers(configuration.variants))))
     keywords = _some(sample.keywords, configuration.keywords_at_most, random)
     return ", ".join(keywords if form == "keywords" else (sample.name, *keywords))
 

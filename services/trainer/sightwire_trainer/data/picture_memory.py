@@ -21,6 +21,9 @@ class PictureMemory:
         self._max_kept = max_bytes // (3 * size * size)
         self._kept: dict[int, tuple[Sample, NDArray[np.uint8]]] = {}
 
+    def __len__(self) -> int:
+        return len(self._samples)
+
     def get(self, number: int) -> tuple[Sample, NDArray[np.uint8] | None]:
         """The sample, maybe without its encoded picture, and its pixels: uint8 [3, size, size], RGB; None of a text.
 

@@ -7,6 +7,7 @@ from torch import nn
 
 from sightwire.errors import InvalidInputError
 from sightwire_trainer.configuration import EfficientNetLiteTrunk as EfficientNetLiteConfiguration
+from sightwire_trainer.models.folded_norms import fold_norms
 from sightwire_trainer.models.imagenet_weights import load_imagenet_weights
 from sightwire_trainer.models.pooling import pool_stages, pooled_features
 from sightwire_trainer.models.recomputing import run_layers
@@ -40,6 +41,8 @@ class EfficientNetLiteTrunk(nn.Module):
         )
         if pretrained:
             load_imagenet_weights(network, configuration.variant)
+        if configuration.folded_norms:
+            fold_norms(network)
         _separate_activations(network)
         self.recompute = recompute
         self.stem = nn.Sequential(network.conv_stem, network.bn1)
@@ -53,6 +56,10 @@ class EfficientNetLiteTrunk(nn.Module):
         self._frozen = self._first_layers(configuration.frozen_blocks)
         for layer in self._frozen:
             layer.requires_grad_(False)
+        if configuration.frozen_depthwise:
+            for layer in self.modules():
+                if isinstance(layer, nn.Conv2d) and layer.groups > 1:
+                    layer.requires_grad_(False)
         self.train()
 
     def train(self, mode: bool = True) -> "EfficientNetLiteTrunk":

@@ -54,15 +54,16 @@ class TrunkAndHead(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """float32 [batch, 3, size, size], RGB in 0..1, to float32 [batch, dimension], L2-normalised."""
-        normalised = (images - self.mean) / self.deviation
-        # Convolutions of the CPU and of GPUs with tensor cores are faster where the channels of a pixel lie together.
-        features = self._features(normalised.contiguous(memory_format=torch.channels_last))
+        features = self.features(images)
         if self.head is None:
             return functional.normalize(features.float(), dim=-1)
         vectors: torch.Tensor = self.head(features)
         return vectors
 
-    def _features(self, normalised: torch.Tensor) -> torch.Tensor:
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """What the trunk makes of pictures as `forward` takes them: float [batch, features of the trunk]."""
+        # Convolutions of the CPU and of GPUs with tensor cores are faster where the channels of a pixel lie together.
+        normalised = ((images - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
         features: torch.Tensor
         if not self._trunk_rests:
             features = self.trunk(normalised)

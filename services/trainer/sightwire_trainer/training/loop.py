@@ -128,6 +128,8 @@ class TrainingLoop:
         """
         self._speed = Speed(time.monotonic())
         groups = self._batches_of_steps()
+        if not self._plan.steps and self._at.measures is None:
+            self._take_measures(epoch=0, loss=None)
         while self._at.step < self._plan.steps and not self.has_stopped_early:
             if self._processes.any(self._cancelled(), self._stepper.device):
                 self._save()
@@ -180,7 +182,7 @@ class TrainingLoop:
     def _is_evaluated_after(self, epoch: int) -> bool:
         return (epoch + 1) % self._configuration.evaluate_every == 0 or epoch + 1 == self._configuration.epochs
 
-    def _take_measures(self, epoch: int, loss: float) -> None:
+    def _take_measures(self, epoch: int, loss: float | None) -> None:
         started, at = time.monotonic(), self._at
         with self._stepper.evaluating():
             measures = self._processes.of_first(self._evaluate() if self._processes.is_first else {})
@@ -222,7 +224,7 @@ class TrainingLoop:
             )
         self._saved_step = at.step
 
-    def _progress(self, epoch: int, loss: float) -> TrainingProgress:
+    def _progress(self, epoch: int, loss: float | None) -> TrainingProgress:
         return TrainingProgress(
             run=self._run,
             step=self._at.step,

@@ -20,6 +20,7 @@ from sightwire_trainer.training.chance import seed_everything
 from sightwire_trainer.training.devices import device_kind
 from sightwire_trainer.training.feasibility import require_feasible
 from sightwire_trainer.training.folder import RunFolder
+from sightwire_trainer.training.head_first import train_head
 from sightwire_trainer.training.interruption import Cancelled, never
 from sightwire_trainer.training.listeners.json_lines import JsonLinesLog
 from sightwire_trainer.training.listeners.tensorboard import TensorBoardLog
@@ -96,7 +97,7 @@ class _Run:
         listeners = self._listeners(listener, checkpoint.manifest.step if checkpoint else 0)
         loop: TrainingLoop | None = None
         try:
-            loop = self._loop(store, listeners, cancelled, cache)
+            loop = self._loop(store, listeners, cancelled, cache, goes_on=checkpoint is not None)
             if checkpoint is not None:
                 loop.resume(checkpoint)
             outcome = self._outcome(loop, loop.go())
@@ -126,7 +127,13 @@ class _Run:
         return Listeners([*own, *([listener] if listener else [])])
 
     def _loop(
-        self, store: CheckpointStore, listener: TrainingListener, cancelled: Cancelled, cache: Path | None
+        self,
+        store: CheckpointStore,
+        listener: TrainingListener,
+        cancelled: Cancelled,
+        cache: Path | None,
+        *,
+        goes_on: bool,
     ) -> TrainingLoop:
         configuration = self._configuration
         seed_everything(configuration.seed + self._processes.rank)
@@ -145,6 +152,8 @@ class _Run:
             labels=data.labels,
         )
         names = names_of_concepts(data.train, model) if configuration.objective.all_names else None
+        if configuration.head_first is not None and configuration.begin_with is None and not goes_on:
+            train_head(model, batches.pictures, configuration, self._processes, self._device, names=names)
         return TrainingLoop(
             configuration,
             run=self._name,

@@ -48,4 +48,4 @@ def figures_line(progress: TrainingProgress) -> str:
     """Loss, rate, speed and what time is left, in few characters."""
     loss = f"loss {progress.loss:.3f}" if progress.loss is not None else "loss –"
     left = f"{progress.seconds_left / 60:.1f} min left" if progress.seconds_left is not None else ""
-    return f"{loss}  rate {progress.learning_rate:.1e}  {progress.samples_per_second:.0f}/s  {left}".rstrip()
+    return f"{loss}  rate {progress.learning_rate:.1e}  {progress.samples_per_second:.0f} samples/s  {left}".rstrip()
