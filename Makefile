@@ -16,7 +16,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 # The steps of the set-up share one virtual environment.
 .NOTPARALLEL:
-.PHONY: help up test chaos bench bench-search lint check-alerts format proto contracts lock setup setup-trainer setup-dev clean
+.PHONY: help up test chaos bench bench-search train-default lint check-alerts format proto contracts lock setup setup-trainer setup-dev clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ bench: setup-dev ## measure the platform against its own parts called in-process
 bench-search: setup-dev ## compare the searcher with other search engines (fetched and built once), and hybrid search with its parts
 	@$(BIN)/python -m bench.search.comparison $(ARGS)
 	@$(BIN)/python -m bench.search.hybrid_quality $(filter --quick,$(ARGS))
+
+train-default: setup-trainer ## train the default model from nothing, and write docs/models/default.md (two hours on two cores)
+	@exec services/trainer/train-default.sh $(ARGS)
 
 lint: setup-dev ## check style, types, imports, generated files
 	@exec .ci/lint

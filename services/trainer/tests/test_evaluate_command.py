@@ -87,6 +87,21 @@ def test_an_origin_that_is_not_there_names_those_that_are(small: Path, large: Pa
         run("pixels", small, "--direction", "image_to_image", "--candidates", large, "--origin", "noto")
 
 
+def test_samples_are_left_out_by_their_names(small: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    options = ("--direction", "image_to_image", "--candidates", small, "--resamples", 0, "--json", report)
+    run("pixels", small, *options, "--leave-out", "[0-3]$")
+    (task,) = json.loads(report.read_bytes())["models"][0]["tasks"]
+    assert (task["queries"], task["candidates"]) == (COUNT - 4, COUNT)
+    assert task["dataset"].startswith("small.tar without [0-3]$")
+
+
+@pytest.mark.parametrize(("pattern", "reason"), [("(", "expected a regular expression"), (".", "nothing is left")])
+def test_names_to_leave_out_that_leave_nothing(small: Path, pattern: str, reason: str) -> None:
+    with pytest.raises(InvalidInputError, match=reason):
+        run("pixels", small, "--leave-out", pattern)
+
+
 async def test_through_a_collection_that_is_gone_afterwards(
     platform: RunningPlatform,
     async_client: AsyncSightwire,

@@ -32,6 +32,10 @@ def evaluate(
         typer.Option(help="Tar with the pictures that image_to_image searches; without, those of the same set."),
     ] = None,
     origin: Annotated[str | None, typer.Option(help="Only candidates of this origin: the `source` in a tar.")] = None,
+    leave_out: Annotated[
+        str | None,
+        typer.Option(help="Regular expression: samples of DATA whose name it matches are left out, say '^flag: '."),
+    ] = None,
     sheet: Annotated[Path | None, typer.Option(help="Picture to write: queries and their first answers.")] = None,
     sheet_rows: Annotated[int, typer.Option(min=1, max=200, help="Queries on the sheet for each task.")] = 16,
     json: Annotated[Path | None, typer.Option(help="JSON file to write, with every win and loss.")] = None,
@@ -58,7 +62,7 @@ def evaluate(
     from sightwire_trainer.evaluation.opening import open_encoders
     from sightwire_trainer.evaluation.report import measure_headings, measure_rows
 
-    tasks = _tasks(data, direction or [], candidates, origin)
+    tasks = _tasks(data, direction or [], candidates, origin, leave_out)
     if against is not None and not resamples:
         raise InvalidInputError("--against compares by intervals; give more --resamples than 0")
     models = [open_encoders(model) for model in (bundle, against) if model is not None]
@@ -76,10 +80,14 @@ def evaluate(
 
 
 def _tasks(
-    data: list[Path], directions: list[Direction], candidates: Path | None, origin: str | None
+    data: list[Path],
+    directions: list[Direction],
+    candidates: Path | None,
+    origin: str | None,
+    leave_out: str | None,
 ) -> list["RetrievalTask"]:
     """All directions of each set; `candidates` are what pictures search instead of their own set."""
-    from sightwire_trainer.evaluation.opening import of_origin, open_set
+    from sightwire_trainer.evaluation.opening import of_origin, open_set, without_names
     from sightwire_trainer.evaluation.task import image_to_image_task, tasks_of
 
     if candidates is None and origin is not None:
@@ -87,6 +95,8 @@ def _tasks(
     if candidates is not None and Direction.IMAGE_TO_IMAGE not in directions:
         raise InvalidInputError("--candidates are for pictures that search pictures; add --direction image_to_image")
     sets = [open_set(path) for path in data]
+    if leave_out is not None:
+        sets = [without_names(samples, leave_out) for samples in sets]
     if candidates is None:
         return [task for samples in sets for task in tasks_of(samples, directions)]
     among = open_set(candidates)

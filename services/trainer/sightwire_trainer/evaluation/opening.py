@@ -1,5 +1,6 @@
 """What the command line names: models to measure, and the sets to measure them by."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -51,3 +52,21 @@ def of_origin(samples: SampleSource, origin: str) -> SampleSource:
         known = ", ".join(sorted(set(origins)))
         raise InvalidInputError(f"{samples.name} has no samples of origin {origin!r}, only of {known}")
     return SelectedSource(f"{samples.name} ({origin})", samples, numbers)
+
+
+def without_names(samples: SampleSource, pattern: str) -> SampleSource:
+    """The samples whose name has no match of a regular expression.
+
+    Raises:
+        InvalidInputError: it is none, or it matches all names.
+    """
+    try:
+        left_out = re.compile(pattern)
+    except re.error as error:
+        raise InvalidInputError(
+            f"expected a regular expression of names to leave out, got {pattern!r}: {error}"
+        ) from error
+    numbers = np.flatnonzero(np.array([left_out.search(sample.name) is None for sample in samples]))
+    if not len(numbers):
+        raise InvalidInputError(f"nothing is left of {samples.name} without the names that match {pattern!r}")
+    return SelectedSource(f"{samples.name} without {pattern}", samples, numbers)
