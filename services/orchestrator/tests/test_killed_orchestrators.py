@@ -1,6 +1,7 @@
 """Orchestrators and workers that are killed while runs are under way: the runs go on, and nothing is done twice."""
 
 import asyncio
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -102,6 +103,32 @@ async def test_of_two_orchestrators_one_takes_over_and_no_task_is_carried_out_tw
     assert {report.state for report in reports} == {PipelineRunState.SUCCEEDED}
     expected = {f"{run}.task.{element} 1": 1 for run in runs for element in range(60)}
     assert Counter(told(tmp_path)) == expected
+
+
+async def test_an_orchestrator_that_stood_still_disturbs_nobody(
+    world: OrchestratorWorld, tmp_path: Path, eventually: Eventually
+) -> None:
+    still = await world.start_orchestrator()
+    await world.wait_for_orchestrator()
+    async with world.worker():
+        before = await world.begin(_chain_behind_a_gate(tmp_path))
+        # It has nothing to write now: stopped in the middle of a transaction it would hold the file of the database.
+        await eventually(lambda: told(tmp_path))
+        still.send_signal(signal.SIGSTOP)
+        async with world.service():
+            during = await world.begin(_fan(tmp_path, 40))
+            still.send_signal(signal.SIGCONT)
+            (tmp_path / "open").touch()
+            reports = [await world.end_of(run) for run in (before, during)]
+            assert still.returncode is None
+        # It stood by, and takes over when the other one ends.
+        await world.wait_for_orchestrator()
+        after = await world.begin(_fan(tmp_path, 20))
+        reports.append(await world.end_of(after))
+    assert {report.state for report in reports} == {PipelineRunState.SUCCEEDED}
+    fans = {f"{run}.task.{element} 1" for run, length in ((during, 40), (after, 20)) for element in range(length)}
+    chain = {f"begin {before}.gated 1", f"end {before}.gated 1", f"{before}.second 1", f"{before}.third 1"}
+    assert Counter(told(tmp_path)) == dict.fromkeys(fans | chain, 1)
 
 
 async def test_runs_go_on_when_the_bus_comes_back(

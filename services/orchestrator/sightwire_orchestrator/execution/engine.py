@@ -57,6 +57,7 @@ class Engine:
         self._driving: set[asyncio.Task[None]] = set()
         #: Runs that cannot be carried on; the next term tries again.
         self._set_aside: set[RunId] = set()
+        self._taking_up = asyncio.Lock()
         self._fenced: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def start(self) -> None:
@@ -123,15 +124,7 @@ class Engine:
         """
         if run_id in self._set_aside:
             raise UnavailableError(f"run {run_id!r} cannot be carried on; the orchestrator's log says why")
-        driver = self._drivers.get(run_id)
-        if driver is None:
-            run = await self._runs.get(run_id)
-            plan = await self._plan_of(run)
-            # Another request may have taken it up meanwhile.
-            driver = self._drivers.get(run_id) or self._driver(plan, run)
-        answer = driver.post(message)
-        if run_id not in self._drivers:
-            self._drive(driver)
+        driver, answer = await self._posted(run_id, message)
         return driver.plan, await answer
 
     async def read(self, run_id: RunId) -> tuple[Plan, Run]:
@@ -145,6 +138,18 @@ class Engine:
             return driver.plan, driver.run
         run = await self._runs.get(run_id)
         return await self._plan_of(run), run
+
+    async def _posted(self, run_id: RunId, message: Message) -> "tuple[RunDriver, asyncio.Future[Run]]":
+        # One at a time: another driver of the run must not come and go while it is being read.
+        async with self._taking_up:
+            driver = self._drivers.get(run_id)
+            if driver is not None:
+                return driver, driver.post(message)
+            run = await self._runs.get(run_id)
+            driver = self._driver(await self._plan_of(run), run)
+            answer = driver.post(message)
+            self._drive(driver)
+            return driver, answer
 
     def _take_result(self, result: TaskResult) -> "asyncio.Future[Run] | None":
         driver = self._drivers.get(result.run)

@@ -72,9 +72,9 @@ class Terms:
         if serving.cancelled():
             logger.warning("the lease is lost; another orchestrator may take over")
         elif (error := serving.exception()) is not None:
-            if not isinstance(error, SightwireError):
+            if not isinstance(error, SightwireError | NatsError | APIError | TimeoutError):
                 raise error
-            logger.warning("runs are not carried on now", extra={"error": str(error)})
+            logger.warning("runs are not carried on now", extra={"error": repr(error)})
 
     async def _serve_claimed(self, lease: Lease) -> None:
         epoch = await self._runs.claim(self._owner)
