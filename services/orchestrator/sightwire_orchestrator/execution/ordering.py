@@ -15,12 +15,11 @@ from sightwire.contracts.pipelines import AttemptAbandoned, TaskError, TaskOrder
 from sightwire.contracts.streams import TASKS
 from sightwire.errors import UnavailableError
 from sightwire_orchestrator.execution.patience import patiently
+from sightwire_orchestrator.message_sizes import largest_payload
 
 logger = logging.getLogger(__name__)
 
 ORDER_TOO_LARGE: Final = "order-too-large"
-#: More than headers of a message take.
-_HEADER_BYTES: Final = 4096
 _ORCHESTRATOR: Final = "orchestrator"
 
 
@@ -65,9 +64,9 @@ class OrderDesk:
         """
         refused: list[TaskResult] = []
         messages: dict[str, OutgoingMessage] = {}
+        largest = largest_payload(self._bus)
         for order in orders:
             payload = order.model_dump_json().encode()
-            largest = self._bus.client.max_payload - _HEADER_BYTES
             if len(payload) > largest:
                 refused.append(_too_large(order, len(payload), largest))
             else:

@@ -1,6 +1,5 @@
 """What a worker answers to an order."""
 
-import logging
 import socket
 from datetime import UTC, datetime
 from os import getpid
@@ -12,9 +11,8 @@ from sightwire.bus.connection import Bus
 from sightwire.bus.headers import event_headers
 from sightwire.contracts import subjects
 from sightwire.contracts.pipelines import TaskError, TaskOrder, TaskResult, attempt_id
+from sightwire_orchestrator.message_sizes import largest_payload
 from sightwire_orchestrator.tasks.errors import task_error
-
-logger = logging.getLogger(__name__)
 
 OUTPUT_TOO_LARGE: Final = "output-too-large"
 
@@ -51,7 +49,7 @@ async def publish_result(bus: Bus, order: TaskOrder, result: TaskResult) -> None
         UnavailableError: the bus did not confirm that it is stored.
     """
     payload = result.model_dump_json().encode()
-    largest = bus.client.max_payload - _HEADER_BYTES
+    largest = largest_payload(bus)
     if len(payload) > largest:
         detail = (
             f"the output has {len(payload):,} bytes as JSON, and a message takes {largest:,}; "
@@ -68,7 +66,3 @@ async def publish_result(bus: Bus, order: TaskOrder, result: TaskResult) -> None
         message_id=f"{attempt_id(result)}.result",
     )
     await bus.publish(subjects.task_result(result.run), payload, headers)
-
-
-#: More than headers of a message take.
-_HEADER_BYTES: Final = 4096
