@@ -5,11 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 from typer.testing import CliRunner
 
 from sightwire.bundles import BUNDLE_FILE, BundleError
-from sightwire.cli.models import app
+from sightwire.cli.models import show
 
 
 @pytest.fixture
@@ -37,7 +38,9 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def run(*arguments: object) -> str:
-    # `app` has this command alone, which typer then takes for the app itself.
+    # By itself: other distributions may replace it in `sightwire models`.
+    app = typer.Typer()
+    app.command()(show)
     result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False, env=WIDE)
     assert result.exit_code == 0, result.output
     return result.stdout

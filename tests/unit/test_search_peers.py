@@ -44,7 +44,7 @@ def test_a_peer_that_cannot_be_had_says_why() -> None:
 
 def test_the_project_itself_needs_nothing_of_the_peers() -> None:
     own = [name for name, entry in ENGINES.items() if not entry.is_peer]
-    assert own == ["faiss", "bare-grpc", "sightwire"]
+    assert own == ["faiss", "bare-grpc", "sightwire", "sightwire-two"]
     assert all(PACKAGES in entry.needs for name, entry in ENGINES.items() if name not in own)
 
 
