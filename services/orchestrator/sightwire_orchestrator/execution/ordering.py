@@ -1,7 +1,7 @@
 """Sends orders to workers, and tells them of attempts that nobody waits for any longer."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -20,6 +20,8 @@ from sightwire_orchestrator.message_sizes import largest_payload
 logger = logging.getLogger(__name__)
 
 ORDER_TOO_LARGE: Final = "order-too-large"
+#: A bound on messages whose acknowledgements are waited for at once.
+_MOST_TOGETHER: Final = 1000
 _ORCHESTRATOR: Final = "orchestrator"
 
 
@@ -71,12 +73,17 @@ class OrderDesk:
                 refused.append(_too_large(order, len(payload), largest))
             else:
                 messages[attempt_id(order)] = _message(order, payload)
-        if messages:
-            stored = await patiently(lambda: self._bus.publish_all(list(messages.values())), what="order tasks")
-            self._sequences.update(
-                (attempt, acknowledged.seq) for attempt, acknowledged in zip(messages, stored, strict=True)
-            )
+        attempts = list(messages)
+        for start in range(0, len(attempts), _MOST_TOGETHER):
+            together = attempts[start : start + _MOST_TOGETHER]
+            await self._publish({attempt: messages[attempt] for attempt in together})
         return tuple(refused)
+
+    async def _publish(self, messages: Mapping[str, OutgoingMessage]) -> None:
+        stored = await patiently(lambda: self._bus.publish_all(list(messages.values())), what="order tasks")
+        self._sequences.update(
+            (attempt, acknowledged.seq) for attempt, acknowledged in zip(messages, stored, strict=True)
+        )
 
     def forget(self, result: TaskResult) -> None:
         """An attempt has ended."""
