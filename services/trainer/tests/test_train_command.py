@@ -39,7 +39,7 @@ def test_single_keys_can_be_set(configuration: Path) -> None:
     [
         ("epochs", "expected --set KEY.PATH=VALUE"),
         ("=3", "expected --set KEY.PATH=VALUE"),
-        ("epochs=0", "epochs: Input should be greater than or equal to 1"),
+        ("epochs=-1", "epochs: Input should be greater than or equal to 0"),
         ("epochs.many=3", "epochs has no keys of its own"),
         ("optimizer.head_rate=1", "optimizer: Extra inputs are not permitted"),
         ("epochs=[", "expected a value as in YAML"),

@@ -28,8 +28,6 @@ def require_feasible(configuration: TrainingConfiguration) -> None:
         raise ConfigurationError("`optimiser.frozen_trunk_epochs` is for an `image` trunk, which this model has not")
     if configuration.head_first is not None and (model.image is None or isinstance(model.image, OpenClipTower)):
         raise ConfigurationError("`head_first` is for an `image` trunk with a head, which this model has not")
-    if not configuration.epochs and configuration.head_first is None:
-        raise ConfigurationError("nothing learns in 0 `epochs` without `head_first`")
     _require_sizes(configuration)
 
 
