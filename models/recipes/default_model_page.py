@@ -31,7 +31,8 @@ MEASURES: Final = (("recall_at_1", "Recall@1"), ("recall_at_10", "Recall@10"))
 _SKELETON: Final = f"""# The default model, measured
 [`default.yaml`](../../services/trainer/configurations/default.yaml) says how it is trained, and why so.
 `make train-default` does all of it, from nothing: the [data](../datasets.md), a head, three runs that go on from it
-with the seeds 0, 1 and 2, the average of their weights, and this page. The test sets had no part in any choice.
+with the seeds 0, 1 and 2, the average of their weights, and this page. Its values were
+chosen on a validation split; two models of which only the head was trained were measured on the test sets on the way.
 
 {BEGIN}
 {END}
