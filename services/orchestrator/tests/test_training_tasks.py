@@ -18,6 +18,7 @@ from sightwire_orchestrator.tasks.resources import open_resources
 from services.orchestrator.tests.task_world import TaskWorld, task_settings
 from sightwire.bus.connection import Bus
 from sightwire.bus.dead_letters import bury
+from sightwire.bus.training_runs import last_request, standing_of
 from sightwire.contracts import subjects
 from sightwire.contracts.control import ControlReply
 from sightwire.contracts.training import RunState, TrainingCompleted, TrainingProgress, TrainingRequested
@@ -157,6 +158,20 @@ async def test_a_cancelled_task_cancels_its_run(
     with pytest.raises(TaskCancelledError):
         await training
     assert trainer.cancelled == [run_name]
+
+
+async def test_a_cancelled_task_cancels_its_run_that_no_trainer_has_taken(
+    world: TaskWorld, trainer: Trainer, bus: Bus, run_name: str, eventually: Eventually
+):
+    context = world.context("train")
+    training = asyncio.create_task(carry_out(context, {"configuration": {}, "run": run_name}))
+    await eventually(lambda: trainer.requests_of(run_name))
+    context.cancelled.set()
+    with pytest.raises(TaskCancelledError):
+        await training
+    request = await last_request(bus, run_name)
+    assert request is not None
+    assert (await standing_of(bus, run_name, request=request)).state == "cancelled"
 
 
 async def test_without_a_bus_nothing_can_be_trained():

@@ -7,19 +7,18 @@ from typing import Final
 from urllib.parse import unquote
 
 from nats.errors import Error as NatsError
-from nats.errors import NoRespondersError
 from nats.js.api import RawStreamMsg
 from nats.js.errors import Error as JetStreamError
 from nats.js.errors import NotFoundError as MessageNotFoundError
 from pydantic import ValidationError
 
 from sightwire.bus.connection import Bus
-from sightwire.bus.control import ask
 from sightwire.bus.dead_letters import ORIGINAL_SEQUENCE, REASON
 from sightwire.bus.headers import event_headers
+from sightwire.bus.training_requests import cancel_run
 from sightwire.contracts import subjects
 from sightwire.contracts.streams import DEAD_LETTERS, TRAINING
-from sightwire.contracts.training import CancelTraining, TrainingCompleted, TrainingProgress, TrainingRequested
+from sightwire.contracts.training import TrainingCompleted, TrainingProgress, TrainingRequested
 from sightwire.errors import InvalidInputError, SightwireError
 
 logger = logging.getLogger(__name__)
@@ -72,11 +71,9 @@ async def end_of_training(
 
 
 async def cancel_training(bus: Bus, run: str) -> None:
-    """Asks the trainer that carries a run out to end it."""
+    """Cancels a run, whether a trainer carries it out or it still waits for one."""
     try:
-        await ask(bus, subjects.control_training(run), CancelTraining())
-    except NoRespondersError:
-        logger.warning("a cancelled training run is not carried out by any trainer now", extra={"run": run})
+        await cancel_run(bus, run, source=_SOURCE)
     except SightwireError as error:
         logger.warning("a training run cannot be cancelled", extra={"run": run, "reason": error.detail})
 
