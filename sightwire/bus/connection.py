@@ -17,6 +17,7 @@ from nats.js.kv import KeyValue
 
 from sightwire.bus.topology import ensure_topology
 from sightwire.contracts.streams import BucketDefinition
+from sightwire.ending_tasks import end_tasks
 from sightwire.errors import UnavailableError
 from sightwire.settings import SharedSettings
 
@@ -121,6 +122,16 @@ class Bus:
         )
         self._jetstream = self._client.jetstream(publish_async_max_pending=MAX_PENDING_PUBLISHES)
         await ensure_topology(self._client, replicas=settings.nats_replicas)
+
+    async def connect_before(self, stopping: asyncio.Event) -> bool:
+        """Connects as `connect` does, unless `stopping` is set before; whether it did."""
+        connecting, waiting = asyncio.create_task(self.connect()), asyncio.create_task(stopping.wait())
+        await asyncio.wait({connecting, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        is_connected = connecting.done()
+        await end_tasks(connecting, waiting)
+        if is_connected:
+            connecting.result()
+        return is_connected
 
     async def close(self) -> None:
         """Flushes what was published and disconnects."""

@@ -32,7 +32,7 @@ async def run(context: ServiceContext[OrchestratorSettings]) -> None:
     document = describe()
     context.pages["/asyncapi.json"] = lambda: (document, JSON_CONTENT_TYPE, 200)
     async with AsyncExitStack() as resources:
-        if not await _connected(bus, context.stopping):
+        if not await bus.connect_before(context.stopping):
             return
         resources.push_async_callback(bus.close)
         database = Database(settings.orchestrator_database_url.get_secret_value())
@@ -68,14 +68,3 @@ def _workers(
         return []
     worker = Worker(bus, shared, handlers, concurrency=settings.orchestrator_worker_concurrency)
     return [asyncio.create_task(worker.run(context.stopping, drain_seconds=settings.drain_seconds), name="worker")]
-
-
-async def _connected(bus: Bus, stopping: asyncio.Event) -> bool:
-    """Whether the bus came before the service was told to stop."""
-    connecting, waiting = asyncio.create_task(bus.connect()), asyncio.create_task(stopping.wait())
-    await asyncio.wait({connecting, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    is_connected = connecting.done()
-    await end_tasks(connecting, waiting)
-    if is_connected:
-        connecting.result()
-    return is_connected

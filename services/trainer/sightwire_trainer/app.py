@@ -28,7 +28,7 @@ async def run(context: ServiceContext[TrainerSettings]) -> None:
     context.pages["/asyncapi.json"] = lambda: (document, JSON_CONTENT_TYPE, 200)
     _require_writable(settings.trainer_runs_dir)
     async with AsyncExitStack() as resources:
-        if not await _connected(bus, context.stopping):
+        if not await bus.connect_before(context.stopping):
             return
         resources.push_async_callback(bus.close)
         consumer = RequestConsumer(
@@ -68,14 +68,3 @@ def _require_writable(folder: Path) -> None:
         ) from None
     if not os.access(folder, os.W_OK):
         raise ConfigurationError(f"the folder of runs {folder} is not writable; set SIGHTWIRE_TRAINER_RUNS_DIR")
-
-
-async def _connected(bus: Bus, stopping: asyncio.Event) -> bool:
-    """Whether the bus came before the service was told to stop."""
-    connecting, waiting = asyncio.create_task(bus.connect()), asyncio.create_task(stopping.wait())
-    await asyncio.wait({connecting, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    is_connected = connecting.done()
-    await end_tasks(connecting, waiting)
-    if is_connected:
-        connecting.result()
-    return is_connected
