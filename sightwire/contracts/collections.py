@@ -20,6 +20,7 @@ from sightwire.contracts.names import EXTERNAL_SPACE, CollectionName, FieldName,
 from sightwire.errors import InvalidInputError
 
 _UID_CHARACTERS: Final = 12
+_MAX_NAME_CHARACTERS: Final = 63
 
 
 class Metric(StrEnum):
@@ -177,8 +178,27 @@ def new_collection_uid() -> str:
     return uuid4().hex[:_UID_CHARACTERS]
 
 
+def new_shadow_name(collection: str) -> str:
+    """A name for a shadow of a collection; users' names have no two hyphens in a row."""
+    return f"{collection[: _MAX_NAME_CHARACTERS - _UID_CHARACTERS - 2].rstrip('-')}--{new_collection_uid()}"
+
+
+class Canary(BaseModel):
+    """A share of a collection's queries that a shadow answers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shadow: CollectionName
+    share: Annotated[float, Field(gt=0.0, le=1.0)]
+
+
 class CollectionRecord(BaseModel):
-    """A collection as the registry holds it: dimensions resolved, with the incarnation."""
+    """A collection as the registry holds it: dimensions resolved, with the incarnation.
+
+    A collection moves to another model through a shadow: a collection of its own, hidden from users, with the same
+    items in the other model's space. Whatever works on an index works on a shadow as on any other collection; only who
+    answers for the users' name changes, by one compare-and-set of `answering`.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -190,6 +210,30 @@ class CollectionRecord(BaseModel):
     space: SpaceName = EXTERNAL_SPACE
     #: Class names of the bundle's detector, by class id.
     class_names: tuple[str, ...] = ()
+    #: Of a shadow: the collection whose items it holds.
+    shadow_of: CollectionName | None = None
+    #: Shadows of this collection: they get all that it gets.
+    shadows: tuple[CollectionName, ...] = ()
+    #: The shadow that answers for this collection; None: its own index does.
+    answering: CollectionName | None = None
+    canary: Canary | None = None
+    #: False once its own index was given up for that of a shadow.
+    has_index: bool = True
+
+    @property
+    def index_name(self) -> str:
+        """The collection whose index answers: this one, or a shadow of it."""
+        return self.answering or self.name
+
+    @property
+    def copies(self) -> tuple[str, ...]:
+        """The collections that hold its items, those that answer and those that might: itself and its shadows."""
+        return ((self.name,) if self.has_index else ()) + self.shadows
+
+    @property
+    def users_name(self) -> str:
+        """The name by which users know its items."""
+        return self.shadow_of or self.name
 
     @property
     def name(self) -> str:

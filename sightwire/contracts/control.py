@@ -85,8 +85,16 @@ class Diagnose(_Request):
     ask: Literal["diagnose"] = "diagnose"
 
 
+class CompareItems(_Request):
+    """Asked of a shadow's indexer: which items of its collection it lacks. Answered by a Coverage."""
+
+    ask: Literal["compare_items"] = "compare_items"
+    sample: int = Field(default=1000, ge=0, le=100_000, description="Ids to name, of each kind")
+
+
 IndexRequest = Annotated[
-    StartOperation
+    CompareItems
+    | StartOperation
     | CancelOperation
     | ListGenerations
     | ForgetGeneration

@@ -63,6 +63,14 @@ EMBEDDED = StreamDefinition(
     max_bytes=4 * GIBIBYTE,
     max_age=7 * DAY,
 )
+REEMBED = StreamDefinition(
+    name="REEMBED",
+    subjects=("reembed.*",),
+    retention=Retention.WORK_QUEUE,
+    description="Items that shadows of collections are to have, too; a message leaves when its vectors are stored",
+    max_bytes=1 * GIBIBYTE,
+    refuse_when_full=True,
+)
 INDEX = StreamDefinition(
     name="INDEX",
     subjects=("index.>",),
@@ -111,19 +119,23 @@ PIPELINES = StreamDefinition(
     max_messages_per_subject=100,
 )
 
-STREAMS: Final = (INGEST, EMBEDDED, INDEX, DEAD_LETTERS, TRAINING, MODELS, TASKS, PIPELINES)
+STREAMS: Final = (INGEST, EMBEDDED, REEMBED, INDEX, DEAD_LETTERS, TRAINING, MODELS, TASKS, PIPELINES)
 
 COLLECTIONS = BucketDefinition("collections", "Collection records: specification, uid")
 ITEM_STATUS = BucketDefinition("item_status", "How far each item has come", flush_later=True)
 LEASES = BucketDefinition("leases", "Who owns what, renewed while its owner lives", ttl=10.0, flush_later=True)
 SEARCHERS = BucketDefinition("searchers", "Live searchers and what they have loaded", ttl=10.0, flush_later=True)
+EMBEDDERS = BucketDefinition("embedders", "Live embedders and the models that they serve", ttl=10.0, flush_later=True)
+EMBEDDING_MODELS = BucketDefinition("embedding_models", "Models that every embedder is to serve, by space")
 OPERATIONS = BucketDefinition("operations", "Operations on indexes: what was asked, how far it is", ttl=30 * DAY)
 SCHEDULES = BucketDefinition("schedules", "Operations that are repeated, and what became of them")
 
-BUCKETS: Final = (COLLECTIONS, ITEM_STATUS, LEASES, SEARCHERS, OPERATIONS, SCHEDULES)
+BUCKETS: Final = (COLLECTIONS, ITEM_STATUS, LEASES, SEARCHERS, EMBEDDERS, EMBEDDING_MODELS, OPERATIONS, SCHEDULES)
 
 #: Durable consumer of all embedders on INGEST.
 EMBEDDER_CONSUMER: Final = "embedder"
+#: Durable consumer of all embedders on REEMBED.
+REEMBEDDER_CONSUMER: Final = "reembedder"
 #: Durable consumer of all trainers on `training.requested`.
 TRAINER_CONSUMER: Final = "trainer"
 #: Durable consumer of the active orchestrator on results of tasks.

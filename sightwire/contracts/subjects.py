@@ -4,6 +4,7 @@ from sightwire.contracts.names import key_token
 
 INGEST_ALL = "ingest.*"
 EMBEDDED_ALL = "embedded.*.*"
+REEMBED_ALL = "reembed.*"
 DEAD_LETTERS_ALL = "dlq.>"
 #: Requests that any one indexer answers; see `sightwire.contracts.control`.
 CONTROL_INDEXERS = "control.indexers"
@@ -11,6 +12,8 @@ TRAINING_REQUESTED = "training.requested"
 TRAINING_COMPLETED = "training.completed"
 #: Requests that the active orchestrator answers; see `sightwire.contracts.pipeline_control`.
 CONTROL_PIPELINES = "control.pipelines"
+CONTROL_MODELS = "control.models"
+CONTROL_REVIEWS = "control.reviews"
 #: Where every worker hears which attempts nobody waits for any longer.
 CONTROL_WORKERS = "control.workers"
 TASKS_ALL = "tasks.*"
@@ -34,6 +37,21 @@ def embedded(collection: str, space: str) -> str:
 def embedded_of_collection(collection: str) -> str:
     """Filter for all spaces of one collection."""
     return f"embedded.{collection}.*"
+
+
+def reembed(shadow: str) -> str:
+    """Where items go that a shadow is to have, too; see `sightwire.v1.ReembedBatch`."""
+    return f"reembed.{shadow}"
+
+
+def canary(collection: str) -> str:
+    """Where gateways tell how queries of a canary were answered; kept nowhere."""
+    return f"canary.{collection}"
+
+
+def canary_click(collection: str) -> str:
+    """Where gateways tell that a result of a canary's query was chosen; kept nowhere."""
+    return f"canary.{collection}.click"
 
 
 def index_ready(collection: str) -> str:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsightwire/v1/embedder.proto\x12\x0csightwire.v1\"7\n\x06Matrix\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0c\n\x04rows\x18\x02 \x01(\r\x12\x11\n\tdimension\x18\x03 \x01(\r\"\"\n\x11\x45mbedTextsRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"a\n\x12\x45mbedTextsResponse\x12%\n\x07vectors\x18\x01 \x01(\x0b\x32\x14.sightwire.v1.Matrix\x12\r\n\x05space\x18\x02 \x01(\t\x12\x15\n\rmodel_seconds\x18\x03 \x01(\x01\"$\n\x12\x45mbedImagesRequest\x12\x0e\n\x06images\x18\x01 \x03(\x0c\"b\n\x13\x45mbedImagesResponse\x12%\n\x07vectors\x18\x01 \x01(\x0b\x32\x14.sightwire.v1.Matrix\x12\r\n\x05space\x18\x02 \x01(\t\x12\x15\n\rmodel_seconds\x18\x03 \x01(\x01\"$\n\x13\x41nalyzeImageRequest\x12\r\n\x05image\x18\x01 \x01(\x0c\"\xe2\x01\n\x14\x41nalyzeImageResponse\x12*\n\x0cimage_vector\x18\x01 \x01(\x0b\x32\x14.sightwire.v1.Matrix\x12,\n\x0eobject_vectors\x18\x02 \x01(\x0b\x32\x14.sightwire.v1.Matrix\x12+\n\ndetections\x18\x03 \x03(\x0b\x32\x17.sightwire.v1.Detection\x12\r\n\x05width\x18\x04 \x01(\r\x12\x0e\n\x06height\x18\x05 \x01(\r\x12\r\n\x05space\x18\x06 \x01(\t\x12\x15\n\rmodel_seconds\x18\x07 \x01(\x01\"u\n\tDetection\x12\n\n\x02x1\x18\x01 \x01(\x02\x12\n\n\x02y1\x18\x02 \x01(\x02\x12\n\n\x02x2\x18\x03 \x01(\x02\x12\n\n\x02y2\x18\x04 \x01(\x02\x12\x10\n\x08\x63lass_id\x18\x05 \x01(\r\x12\x12\n\nclass_name\x18\x06 \x01(\t\x12\x12\n\nconfidence\x18\x07 \x01(\x02\"\x16\n\x14\x44\x65scribeModelRequest\"}\n\x15\x44\x65scribeModelResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05space\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\r\x12\x0e\n\x06metric\x18\x05 \x01(\t\x12\x13\n\x0b\x63lass_names\x18\x06 \x03(\t2\xe0\x02\n\x08\x45mbedder\x12O\n\nEmbedTexts\x12\x1f.sightwire.v1.EmbedTextsRequest\x1a .sightwire.v1.EmbedTextsResponse\x12R\n\x0b\x45mbedImages\x12 .sightwire.v1.EmbedImagesRequest\x1a!.sightwire.v1.EmbedImagesResponse\x12U\n\x0c\x41nalyzeImage\x12!.sightwire.v1.AnalyzeImageRequest\x1a\".sightwire.v1.AnalyzeImageResponse\x12X\n\rDescribeModel\x12\".sightwire.v1.DescribeModelRequest\x1a#.sightwire.v1.DescribeModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsightwire/v1/embedder.proto\x12\x0csightwire.v1\"7\n\x06Matrix\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0c\n\x04rows\x18\x02 \x01(\r\x12\x11\n\tdimension\x18\x03 \x01(\r\"1\n\x11\x45mbedTextsRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12\r\n\x05space\x18\x02 \x01(\t\"a\n\x12\x45mbedTextsResponse\x12%\n\x07vectors\x18\x01 \x01(\x0b\x32\x14.sightwire.v1.Matrix\x12\r\n\x05space\x18\x02 \x01(\t\x12\x15\n\rmodel_seconds\x18\x03 \x01(\x01\"3\n\x12\x45mbedImagesRequest\x12\x0e\n\x06images\x18\x01 \x03(\x0c\x12\r\n\x05space\x18\x02 \x01(\t\"b\n\x13\x45mbedImagesResponse\x12%\n\x07vectors\x18\x01 \x01(\x0b\x32\x14.sightwire.v1.Matrix\x12\r\n\x05space\x18\x02 \x01(\t\x12\x15\n\rmodel_seconds\x18\x03 \x01(\x01\"3\n\x13\x41nalyzeImageRequest\x12\r\n\x05image\x18\x01 \x01(\x0c\x12\r\n\x05space\x18\x02 \x01(\t\"\xe2\x01\n\x14\x41nalyzeImageResponse\x12*\n\x0cimage_vector\x18\x01 \x01(\x0b\x32\x14.sightwire.v1.Matrix\x12,\n\x0eobject_vectors\x18\x02 \x01(\x0b\x32\x14.sightwire.v1.Matrix\x12+\n\ndetections\x18\x03 \x03(\x0b\x32\x17.sightwire.v1.Detection\x12\r\n\x05width\x18\x04 \x01(\r\x12\x0e\n\x06height\x18\x05 \x01(\r\x12\r\n\x05space\x18\x06 \x01(\t\x12\x15\n\rmodel_seconds\x18\x07 \x01(\x01\"u\n\tDetection\x12\n\n\x02x1\x18\x01 \x01(\x02\x12\n\n\x02y1\x18\x02 \x01(\x02\x12\n\n\x02x2\x18\x03 \x01(\x02\x12\n\n\x02y2\x18\x04 \x01(\x02\x12\x10\n\x08\x63lass_id\x18\x05 \x01(\r\x12\x12\n\nclass_name\x18\x06 \x01(\t\x12\x12\n\nconfidence\x18\x07 \x01(\x02\"%\n\x14\x44\x65scribeModelRequest\x12\r\n\x05space\x18\x01 \x01(\t\"}\n\x15\x44\x65scribeModelResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05space\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\r\x12\x0e\n\x06metric\x18\x05 \x01(\t\x12\x13\n\x0b\x63lass_names\x18\x06 \x03(\t2\xe0\x02\n\x08\x45mbedder\x12O\n\nEmbedTexts\x12\x1f.sightwire.v1.EmbedTextsRequest\x1a .sightwire.v1.EmbedTextsResponse\x12R\n\x0b\x45mbedImages\x12 .sightwire.v1.EmbedImagesRequest\x1a!.sightwire.v1.EmbedImagesResponse\x12U\n\x0c\x41nalyzeImage\x12!.sightwire.v1.AnalyzeImageRequest\x1a\".sightwire.v1.AnalyzeImageResponse\x12X\n\rDescribeModel\x12\".sightwire.v1.DescribeModelRequest\x1a#.sightwire.v1.DescribeModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,23 +34,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MATRIX']._serialized_start=45
   _globals['_MATRIX']._serialized_end=100
   _globals['_EMBEDTEXTSREQUEST']._serialized_start=102
-  _globals['_EMBEDTEXTSREQUEST']._serialized_end=136
-  _globals['_EMBEDTEXTSRESPONSE']._serialized_start=138
-  _globals['_EMBEDTEXTSRESPONSE']._serialized_end=235
-  _globals['_EMBEDIMAGESREQUEST']._serialized_start=237
-  _globals['_EMBEDIMAGESREQUEST']._serialized_end=273
-  _globals['_EMBEDIMAGESRESPONSE']._serialized_start=275
-  _globals['_EMBEDIMAGESRESPONSE']._serialized_end=373
-  _globals['_ANALYZEIMAGEREQUEST']._serialized_start=375
-  _globals['_ANALYZEIMAGEREQUEST']._serialized_end=411
-  _globals['_ANALYZEIMAGERESPONSE']._serialized_start=414
-  _globals['_ANALYZEIMAGERESPONSE']._serialized_end=640
-  _globals['_DETECTION']._serialized_start=642
-  _globals['_DETECTION']._serialized_end=759
-  _globals['_DESCRIBEMODELREQUEST']._serialized_start=761
-  _globals['_DESCRIBEMODELREQUEST']._serialized_end=783
-  _globals['_DESCRIBEMODELRESPONSE']._serialized_start=785
-  _globals['_DESCRIBEMODELRESPONSE']._serialized_end=910
-  _globals['_EMBEDDER']._serialized_start=913
-  _globals['_EMBEDDER']._serialized_end=1265
+  _globals['_EMBEDTEXTSREQUEST']._serialized_end=151
+  _globals['_EMBEDTEXTSRESPONSE']._serialized_start=153
+  _globals['_EMBEDTEXTSRESPONSE']._serialized_end=250
+  _globals['_EMBEDIMAGESREQUEST']._serialized_start=252
+  _globals['_EMBEDIMAGESREQUEST']._serialized_end=303
+  _globals['_EMBEDIMAGESRESPONSE']._serialized_start=305
+  _globals['_EMBEDIMAGESRESPONSE']._serialized_end=403
+  _globals['_ANALYZEIMAGEREQUEST']._serialized_start=405
+  _globals['_ANALYZEIMAGEREQUEST']._serialized_end=456
+  _globals['_ANALYZEIMAGERESPONSE']._serialized_start=459
+  _globals['_ANALYZEIMAGERESPONSE']._serialized_end=685
+  _globals['_DETECTION']._serialized_start=687
+  _globals['_DETECTION']._serialized_end=804
+  _globals['_DESCRIBEMODELREQUEST']._serialized_start=806
+  _globals['_DESCRIBEMODELREQUEST']._serialized_end=843
+  _globals['_DESCRIBEMODELRESPONSE']._serialized_start=845
+  _globals['_DESCRIBEMODELRESPONSE']._serialized_end=970
+  _globals['_EMBEDDER']._serialized_start=973
+  _globals['_EMBEDDER']._serialized_end=1325
 # @@protoc_insertion_point(module_scope)

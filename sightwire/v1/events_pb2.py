@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from sightwire.v1 import embedder_pb2 as sightwire_dot_v1_dot_embedder__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19sightwire/v1/events.proto\x12\x0csightwire.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bsightwire/v1/embedder.proto\"u\n\rEmbeddedBatch\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x16\n\x0e\x63ollection_uid\x18\x02 \x01(\t\x12\r\n\x05space\x18\x03 \x01(\t\x12)\n\x05items\x18\x04 \x03(\x0b\x32\x1a.sightwire.v1.EmbeddedItem\"\xde\x02\n\x0c\x45mbeddedItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x0f\n\x07\x64\x65leted\x18\x03 \x01(\x08\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x0c\n\x04tags\x18\x05 \x03(\t\x12(\n\x04time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08metadata\x18\x07 \x01(\x0c\x12&\n\x07picture\x18\x08 \x01(\x0b\x32\x15.sightwire.v1.Picture\x12(\n\x07objects\x18\t \x03(\x0b\x32\x17.sightwire.v1.Detection\x12+\n\x07vectors\x18\n \x03(\x0b\x32\x1a.sightwire.v1.FieldVectors\x12\x13\n\x0btraceparent\x18\x0b \x01(\t\x12/\n\x0b\x61\x63\x63\x65pted_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"{\n\x07Picture\x12\x0c\n\x04\x62lob\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\x10\n\x08\x66ilename\x18\x04 \x01(\t\x12\r\n\x05width\x18\x05 \x01(\r\x12\x0e\n\x06height\x18\x06 \x01(\r\x12\r\n\x05\x62ytes\x18\x07 \x01(\x04\"C\n\x0c\x46ieldVectors\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12$\n\x06matrix\x18\x02 \x01(\x0b\x32\x14.sightwire.v1.Matrixb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19sightwire/v1/events.proto\x12\x0csightwire.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bsightwire/v1/embedder.proto\"u\n\rEmbeddedBatch\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x16\n\x0e\x63ollection_uid\x18\x02 \x01(\t\x12\r\n\x05space\x18\x03 \x01(\t\x12)\n\x05items\x18\x04 \x03(\x0b\x32\x1a.sightwire.v1.EmbeddedItem\"\xde\x02\n\x0c\x45mbeddedItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x0f\n\x07\x64\x65leted\x18\x03 \x01(\x08\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x0c\n\x04tags\x18\x05 \x03(\t\x12(\n\x04time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08metadata\x18\x07 \x01(\x0c\x12&\n\x07picture\x18\x08 \x01(\x0b\x32\x15.sightwire.v1.Picture\x12(\n\x07objects\x18\t \x03(\x0b\x32\x17.sightwire.v1.Detection\x12+\n\x07vectors\x18\n \x03(\x0b\x32\x1a.sightwire.v1.FieldVectors\x12\x13\n\x0btraceparent\x18\x0b \x01(\t\x12/\n\x0b\x61\x63\x63\x65pted_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"d\n\x0cReembedBatch\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x16\n\x0e\x63ollection_uid\x18\x02 \x01(\t\x12(\n\x05items\x18\x03 \x03(\x0b\x32\x19.sightwire.v1.ReembedItem\"B\n\x0bReembedItem\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\r\n\x05\x65vent\x18\x02 \x01(\x0c\x12\x13\n\x0btraceparent\x18\x03 \x01(\t\"{\n\x07Picture\x12\x0c\n\x04\x62lob\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\x10\n\x08\x66ilename\x18\x04 \x01(\t\x12\r\n\x05width\x18\x05 \x01(\r\x12\x0e\n\x06height\x18\x06 \x01(\r\x12\r\n\x05\x62ytes\x18\x07 \x01(\x04\"C\n\x0c\x46ieldVectors\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12$\n\x06matrix\x18\x02 \x01(\x0b\x32\x14.sightwire.v1.Matrixb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,8 +37,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EMBEDDEDBATCH']._serialized_end=222
   _globals['_EMBEDDEDITEM']._serialized_start=225
   _globals['_EMBEDDEDITEM']._serialized_end=575
-  _globals['_PICTURE']._serialized_start=577
-  _globals['_PICTURE']._serialized_end=700
-  _globals['_FIELDVECTORS']._serialized_start=702
-  _globals['_FIELDVECTORS']._serialized_end=769
+  _globals['_REEMBEDBATCH']._serialized_start=577
+  _globals['_REEMBEDBATCH']._serialized_end=677
+  _globals['_REEMBEDITEM']._serialized_start=679
+  _globals['_REEMBEDITEM']._serialized_end=745
+  _globals['_PICTURE']._serialized_start=747
+  _globals['_PICTURE']._serialized_end=870
+  _globals['_FIELDVECTORS']._serialized_start=872
+  _globals['_FIELDVECTORS']._serialized_end=939
 # @@protoc_insertion_point(module_scope)

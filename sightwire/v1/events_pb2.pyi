@@ -117,6 +117,62 @@ class EmbeddedItem(_message.Message):
 Global___EmbeddedItem: _TypeAlias = EmbeddedItem  # noqa: Y015
 
 @_typing.final
+class ReembedBatch(_message.Message):
+    """Message of REEMBED on `reembed.<shadow>`: items that a shadow of a collection is to have, too."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    COLLECTION_UID_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    collection: _builtins.str
+    collection_uid: _builtins.str
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReembedItem]: ...
+    def __init__(
+        self,
+        *,
+        collection: _builtins.str = ...,
+        collection_uid: _builtins.str = ...,
+        items: _abc.Iterable[Global___ReembedItem] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "collection_uid", b"collection_uid", "items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReembedBatch: _TypeAlias = ReembedBatch  # noqa: Y015
+
+@_typing.final
+class ReembedItem(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """That of the item in the collection itself; the highest version of an item wins."""
+    event: _builtins.bytes
+    """The IngestEvent that makes the item anew, as JSON."""
+    traceparent: _builtins.str
+    """W3C trace context; empty when not sampled."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        event: _builtins.bytes = ...,
+        traceparent: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "traceparent", b"traceparent", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReembedItem: _TypeAlias = ReembedItem  # noqa: Y015
+
+@_typing.final
 class Picture(_message.Message):
     """A picture in the blob store."""
 
