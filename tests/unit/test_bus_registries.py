@@ -15,21 +15,35 @@ from sightwire.bus.leases import LeaseKeeper
 from sightwire.bus.searchers import SearcherDirectory, announce_searcher, withdraw_searcher
 from sightwire.bus.topology import ensure_topology
 from sightwire.contracts import subjects
-from sightwire.contracts.collections import CollectionRecord, CollectionSpec
+from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.events import ItemState, ItemStatus, SearcherAnnouncement
-from sightwire.contracts.streams import BUCKETS, EMBEDDED, INGEST, STREAMS
-from sightwire.errors import ConflictError, UnknownCollectionError
+from sightwire.contracts.streams import BUCKETS, COLLECTIONS, EMBEDDED, INGEST, REEMBED, STREAMS, StreamDefinition
+from sightwire.errors import ConflictError, InvalidInputError, UnknownCollectionError
 from tests.plugin.waiting import Eventually
 
 NewName = Callable[..., str]
 
 
-def record(name: str, uid: str = "u1") -> CollectionRecord:
-    return CollectionRecord(
-        spec=CollectionSpec.model_validate({"name": name, "fields": {"v": {"dimension": 4}}}),
-        uid=uid,
-        created_at=datetime.now(UTC),
+def record(name: str, uid: str = "u1", **members: object) -> CollectionRecord:
+    return CollectionRecord.model_validate(
+        {
+            "spec": {"name": name, "fields": {"v": {"dimension": 4}}},
+            "uid": uid,
+            "created_at": datetime.now(UTC),
+            **members,
+        }
     )
+
+
+def with_shadow(shadow: str) -> Callable[[CollectionRecord], CollectionRecord]:
+    return lambda record: record.model_copy(update={"shadows": (*record.shadows, shadow)})
+
+
+async def last_payload(bus: Bus, stream: StreamDefinition, subject: str) -> bytes | None:
+    try:
+        return (await bus.jetstream.get_last_msg(stream.name, subject)).data
+    except MessageNotFoundError:
+        return None
 
 
 async def test_topology_can_be_ensured_again_and_again(bus: Bus) -> None:
@@ -101,9 +115,92 @@ async def test_waiting_events_go_with_their_collection(bus: Bus, unique_name: Ne
     for name in (deleted, kept):
         await bus.publish(subjects.ingest(name), b"{}", {})
     await registry.delete(deleted)
-    with pytest.raises(MessageNotFoundError):
-        await bus.jetstream.get_last_msg(INGEST.name, subjects.ingest(deleted))
-    assert (await bus.jetstream.get_last_msg(INGEST.name, subjects.ingest(kept))).data == b"{}"
+    assert await last_payload(bus, INGEST, subjects.ingest(deleted)) is None
+    assert await last_payload(bus, INGEST, subjects.ingest(kept)) == b"{}"
+
+
+async def test_changes_of_a_collection_at_the_same_time_are_all_kept(bus: Bus, unique_name: NewName) -> None:
+    registry, name = CollectionRegistry(bus), unique_name()
+    await registry.create(record(name))
+    wanted = [f"{name}--{number}" for number in range(8)]
+    await asyncio.gather(*(registry.change(name, with_shadow(shadow)) for shadow in wanted))
+    assert sorted((await registry.get(name)).shadows) == wanted
+
+
+async def test_a_change_that_changes_nothing_writes_nothing(bus: Bus, unique_name: NewName) -> None:
+    registry, name = CollectionRegistry(bus), unique_name()
+    await registry.create(record(name))
+    before = (await (await bus.bucket(COLLECTIONS)).get(name)).revision
+    assert await registry.change(name, lambda present: present.model_copy()) == await registry.get(name)
+    assert (await (await bus.bucket(COLLECTIONS)).get(name)).revision == before
+
+
+async def test_a_change_that_cannot_be_made_is_refused(bus: Bus, unique_name: NewName) -> None:
+    registry, name = CollectionRegistry(bus), unique_name()
+    with pytest.raises(UnknownCollectionError):
+        await registry.change(name, lambda present: present)
+    await registry.create(record(name))
+
+    def refuse(_present: CollectionRecord) -> CollectionRecord:
+        raise InvalidInputError("no")
+
+    with pytest.raises(InvalidInputError, match="no"):
+        await registry.change(name, refuse)
+
+
+async def test_a_change_gives_up_when_others_are_always_faster(
+    bus: Bus, unique_name: NewName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, name = CollectionRegistry(bus), unique_name()
+    await registry.create(record(name))
+    bucket = await bus.bucket(COLLECTIONS)
+    update = bucket.update
+
+    async def update_too_late(key: str, value: bytes, last: int | None = None) -> int:
+        await bucket.put(key, record(name).model_dump_json().encode())
+        return await update(key, value, last)
+
+    monkeypatch.setattr(bucket, "update", update_too_late)
+    with pytest.raises(ConflictError, match="by others"):
+        await registry.change(name, with_shadow("never"))
+    assert (await registry.get(name)).shadows == ()
+
+
+async def test_shadows_go_with_their_collection_and_not_the_other_way_round(bus: Bus, unique_name: NewName) -> None:
+    registry, name = CollectionRegistry(bus), unique_name()
+    named, unnamed = f"{name}--a", f"{name}--b"
+    await registry.create(record(name, shadows=(named,)))
+    for shadow in (named, unnamed):
+        await registry.create(record(shadow, shadow_of=name))
+    await bus.publish(subjects.ingest(name), b"{}", {})
+    for copy in (name, named, unnamed):
+        await bus.publish(subjects.reembed(copy), b"x", {})
+
+    await registry.delete(unnamed)
+    assert await last_payload(bus, INGEST, subjects.ingest(name)) == b"{}"
+    waiting = {copy: await last_payload(bus, REEMBED, subjects.reembed(copy)) for copy in (name, named, unnamed)}
+    assert waiting == {name: b"x", named: b"x", unnamed: None}
+
+    await registry.create(record(unnamed, shadow_of=name))
+    await registry.delete(name)
+    for copy in (name, named, unnamed):
+        with pytest.raises(UnknownCollectionError):
+            await registry.get(copy)
+        assert await last_payload(bus, REEMBED, subjects.reembed(copy)) is None
+
+
+async def test_a_shadow_that_goes_leaves_the_record_of_its_collection(bus: Bus, unique_name: NewName) -> None:
+    registry, name = CollectionRegistry(bus), unique_name()
+    shadow, other = f"{name}--a", f"{name}--b"
+    canary = {"shadow": shadow, "share": 0.1}
+    await registry.create(record(name, shadows=(shadow, other), answering=shadow, canary=canary))
+    await registry.create(record(shadow, shadow_of=name))
+    with pytest.raises(ConflictError, match="answers for"):
+        await registry.delete(shadow)
+    await registry.change(name, lambda present: present.model_copy(update={"answering": None}))
+    await registry.delete(shadow)
+    left = await registry.get(name)
+    assert (left.shadows, left.canary) == ((other,), None)
 
 
 async def test_the_directory_knows_present_collections_and_follows_changes(
