@@ -139,6 +139,12 @@ class ConfigurationError(SightwireError):
     code = "bad-configuration"
 
 
+def kinds_of(error: SightwireError) -> tuple[str, ...]:
+    """Codes of the errors that `error` is one of, its own first."""
+    codes = (kind.code for kind in type(error).__mro__ if issubclass(kind, SightwireError))
+    return tuple(dict.fromkeys(codes))
+
+
 def error_with_code(code: str | None, detail: str) -> SightwireError | None:
     """The error of that `code`, as it was at the other end of a wire; None for a code that nothing has."""
     for kind in _all_errors(SightwireError):

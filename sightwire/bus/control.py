@@ -3,13 +3,13 @@
 from typing import Any, Final
 
 from nats.errors import Error as NatsError
-from nats.errors import NoRespondersError
+from nats.errors import MaxPayloadError, NoRespondersError
 from pydantic import BaseModel, ValidationError
 
 from sightwire.bus.connection import Bus
 from sightwire.contracts import subjects
 from sightwire.contracts.control import ControlReply, IndexersRequest, IndexRequest
-from sightwire.errors import DeadlineError, SightwireError, UnavailableError, error_with_code
+from sightwire.errors import DeadlineError, SightwireError, TooLargeError, UnavailableError, error_with_code
 
 #: How long an indexer has for an answer, unless the caller says otherwise.
 ANSWER_SECONDS: Final = 30.0
@@ -71,6 +71,7 @@ async def ask(
     Raises:
         NoRespondersError: nobody does now.
         UnavailableError: the bus is away.
+        TooLargeError: the request does not fit into a message.
         DeadlineError: no answer came in time; the request may have been carried out.
         SightwireError: whatever was answered, as the error that it was there.
     """
@@ -81,6 +82,10 @@ async def ask(
     except TimeoutError:
         raise DeadlineError(
             f"no answer to {type(request).__name__} on {subject!r} within {timeout:g} s; it may have been carried out"
+        ) from None
+    except MaxPayloadError:
+        raise TooLargeError(
+            f"a request on {subject!r} may have {bus.client.max_payload} bytes, {type(request).__name__} has more"
         ) from None
     except NatsError as error:
         raise UnavailableError(f"cannot ask on {subject!r}: {error!r}; try again") from error
@@ -94,5 +99,6 @@ def _answer(data: bytes, subject: str) -> Any:
         raise SightwireError(f"the answer on {subject!r} is not a ControlReply: {error}") from None
     if reply.error_code is not None:
         detail = reply.error or reply.error_code
-        raise error_with_code(reply.error_code, detail) or SightwireError(detail)
+        known = (error_with_code(code, detail) for code in (reply.error_code, *reply.error_kinds))
+        raise next((error for error in known if error is not None), SightwireError(detail))
     return reply.answer

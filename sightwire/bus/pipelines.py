@@ -1,16 +1,17 @@
 """Asks the active orchestrator about pipelines and their runs."""
 
-from typing import Final, TypeVar
+from typing import TypeVar
 
-from nats.errors import NoRespondersError
 from pydantic import BaseModel
 
 from sightwire.bus.connection import Bus
-from sightwire.bus.control import ANSWER_SECONDS, ask
+from sightwire.bus.orchestrator import ask_orchestrator
 from sightwire.contracts import subjects
 from sightwire.contracts.pipeline_control import (
+    DrawPipeline,
     ListPipelines,
     ListRuns,
+    PipelineDrawing,
     PipelineList,
     PipelinesRequest,
     PipelineSummary,
@@ -23,21 +24,14 @@ from sightwire.contracts.pipeline_control import (
     SubmitPipeline,
 )
 from sightwire.contracts.pipelines import PipelineDefinition
-from sightwire.errors import UnavailableError
 
 Answer = TypeVar("Answer", bound=BaseModel)
-
-NOBODY_ANSWERS: Final = (
-    "no orchestrator is active now; one takes over within seconds if any runs (python -m sightwire_orchestrator), "
-    "then try again"
-)
 
 
 class PipelinesClient:
     """Requests of `sightwire.contracts.pipeline_control`.
 
-    All raise UnavailableError when no orchestrator is active or the bus is away, DeadlineError when no answer came in
-    time, and otherwise what the orchestrator answered: NotFoundError, ConflictError, InvalidInputError.
+    All raise as `sightwire.bus.orchestrator.ask_orchestrator` does.
     """
 
     def __init__(self, bus: Bus) -> None:
@@ -54,6 +48,10 @@ class PipelinesClient:
     async def pipeline(self, name: str, version: str | None = None) -> PipelineDefinition:
         """A definition; without a version the newest."""
         return await self._ask(ReadPipeline(pipeline=name, version=version), PipelineDefinition)
+
+    async def drawing(self, name: str, version: str | None = None) -> PipelineDrawing:
+        """A definition as a graph; without a version of the newest."""
+        return await self._ask(DrawPipeline(pipeline=name, version=version), PipelineDrawing)
 
     async def start(self, request: StartRun) -> RunReport:
         """Begins a run."""
@@ -72,8 +70,4 @@ class PipelinesClient:
         return await self._ask(request, RunReport)
 
     async def _ask(self, request: PipelinesRequest, answer: type[Answer]) -> Answer:
-        try:
-            said = await ask(self._bus, subjects.CONTROL_PIPELINES, request, timeout=ANSWER_SECONDS)
-        except NoRespondersError:
-            raise UnavailableError(NOBODY_ANSWERS) from None
-        return answer.model_validate(said)
+        return await ask_orchestrator(self._bus, subjects.CONTROL_PIPELINES, request, answer)

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from sightwire.bus.connection import Bus
 from sightwire.contracts.control import ControlReply
 from sightwire.ending_tasks import end_tasks
-from sightwire.errors import InvalidInputError, SightwireError
+from sightwire.errors import InvalidInputError, SightwireError, kinds_of
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class Responder(Generic[Request]):
         try:
             return ControlReply(answer=await self._answer(self._parse(data)))
         except SightwireError as error:
-            return ControlReply(error_code=error.code, error=error.detail)
+            return ControlReply(error_code=error.code, error_kinds=kinds_of(error)[1:], error=error.detail)
         except Exception:
             logger.exception("a request failed", extra={"subject": self._subject})
             return ControlReply(

@@ -150,6 +150,8 @@ class ControlReply(BaseModel):
 
     answer: Any = None
     error_code: str | None = None
+    #: Codes of what the error is more generally, the nearest first: for those who do not know the code itself.
+    error_kinds: tuple[str, ...] = ()
     error: str | None = None
 
 

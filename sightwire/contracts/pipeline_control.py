@@ -41,6 +41,14 @@ class ReadPipeline(_Request):
     version: str | None = None
 
 
+class DrawPipeline(_Request):
+    """Answered by a PipelineDrawing."""
+
+    ask: Literal["draw"] = "draw"
+    pipeline: PipelineName
+    version: str | None = None
+
+
 class StartRun(_Request):
     """Begins a run. Answered by its RunReport."""
 
@@ -78,7 +86,9 @@ class SteerRun(_Request):
     reason: str = ""
 
 
-PipelinesRequest = SubmitPipeline | ListPipelines | ReadPipeline | StartRun | ReadRun | ListRuns | SteerRun
+PipelinesRequest = (
+    SubmitPipeline | ListPipelines | ReadPipeline | DrawPipeline | StartRun | ReadRun | ListRuns | SteerRun
+)
 PIPELINES_REQUESTS: TypeAdapter[PipelinesRequest] = TypeAdapter(Annotated[PipelinesRequest, Field(discriminator="ask")])
 
 
@@ -103,6 +113,15 @@ class PipelineList(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     pipelines: tuple[PipelineSummary, ...]
+
+
+class PipelineDrawing(BaseModel):
+    """A definition as a graph."""
+
+    model_config = ConfigDict(frozen=True)
+
+    #: A flowchart in the language of Mermaid.
+    mermaid: str
 
 
 class TaskReport(BaseModel):

@@ -4,15 +4,7 @@ from faststream.nats import JStream, NatsBroker
 
 from sightwire.bus.asyncapi import asyncapi_document
 from sightwire.contracts import subjects
-from sightwire.contracts.pipeline_control import (
-    ListPipelines,
-    ListRuns,
-    ReadPipeline,
-    ReadRun,
-    StartRun,
-    SteerRun,
-    SubmitPipeline,
-)
+from sightwire.contracts.pipeline_control import PipelinesRequest
 from sightwire.contracts.pipelines import AttemptAbandoned, PipelineRunEnded, TaskOrder, TaskResult
 from sightwire.contracts.streams import PIPELINES, TASKS
 
@@ -68,6 +60,4 @@ async def _abandoned(attempt: AttemptAbandoned) -> None: ...
 async def _ended(event: PipelineRunEnded) -> None: ...
 
 
-async def _control_request(
-    request: SubmitPipeline | ListPipelines | ReadPipeline | StartRun | ReadRun | ListRuns | SteerRun,
-) -> None: ...
+async def _control_request(request: PipelinesRequest) -> None: ...

@@ -13,8 +13,10 @@ from sightwire.bus.responding import Responder
 from sightwire.contracts import subjects
 from sightwire.contracts.pipeline_control import (
     PIPELINES_REQUESTS,
+    DrawPipeline,
     ListPipelines,
     ListRuns,
+    PipelineDrawing,
     PipelineList,
     PipelinesRequest,
     PipelineSummary,
@@ -29,6 +31,7 @@ from sightwire.contracts.pipeline_control import (
 )
 from sightwire.contracts.pipelines import PipelineDefinition
 from sightwire_orchestrator.control.reports import pipeline_summary, run_report
+from sightwire_orchestrator.definitions.drawing import mermaid
 from sightwire_orchestrator.definitions.reading import read_definition
 from sightwire_orchestrator.execution.engine import Engine
 from sightwire_orchestrator.runs.events import Message, RunCancelled, RunPaused, RunResumed, RunRetried
@@ -71,6 +74,9 @@ class PipelinesDesk:
                 return PipelineList(pipelines=tuple(pipeline_summary(stored) for stored in newest))
             case ReadPipeline():
                 return (await self._pipelines.get(request.pipeline, request.version)).definition
+            case DrawPipeline():
+                stored = await self._pipelines.get(request.pipeline, request.version)
+                return PipelineDrawing(mermaid=await asyncio.to_thread(mermaid, stored.definition))
             case StartRun():
                 return await self._start(request)
             case ReadRun():

@@ -1,0 +1,66 @@
+"""Asks the active orchestrator."""
+
+from typing import Final, TypeVar
+
+from nats.errors import NoRespondersError
+from pydantic import BaseModel
+
+from sightwire.bus.connection import Bus
+from sightwire.bus.control import ANSWER_SECONDS, ask
+from sightwire.contracts import subjects
+from sightwire.contracts.model_control import ModelsRequest
+from sightwire.contracts.review_control import ReviewsRequest
+from sightwire.errors import UnavailableError
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+NOBODY_ANSWERS: Final = (
+    "no orchestrator is active now; one takes over within seconds if any runs (python -m sightwire_orchestrator), "
+    "then try again"
+)
+
+
+async def ask_orchestrator(
+    bus: Bus,
+    subject: str,
+    request: BaseModel,
+    answer: type[Answer],
+    *,
+    timeout: float = ANSWER_SECONDS,  # noqa: ASYNC109  what NATS calls it
+) -> Answer:
+    """What the active orchestrator answers.
+
+    Raises:
+        UnavailableError: no orchestrator is active, or the bus is away.
+        DeadlineError: no answer came in time; the request may have been carried out.
+        SightwireError: whatever the orchestrator answered: NotFoundError, ConflictError, InvalidInputError.
+    """
+    try:
+        said = await ask(bus, subject, request, timeout=timeout)
+    except NoRespondersError:
+        raise UnavailableError(NOBODY_ANSWERS) from None
+    return answer.model_validate(said)
+
+
+class OrchestratorClient:
+    """Asks about models and reviews; the contract of each request names the model of its answer.
+
+    All raise as `ask_orchestrator` does.
+    """
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def ask_models(
+        self,
+        request: ModelsRequest,
+        answer: type[Answer],
+        *,
+        timeout: float = ANSWER_SECONDS,  # noqa: ASYNC109  what NATS calls it
+    ) -> Answer:
+        """What it answers to a request of `sightwire.contracts.model_control`."""
+        return await ask_orchestrator(self._bus, subjects.CONTROL_MODELS, request, answer, timeout=timeout)
+
+    async def ask_reviews(self, request: ReviewsRequest, answer: type[Answer]) -> Answer:
+        """What it answers to a request of `sightwire.contracts.review_control`."""
+        return await ask_orchestrator(self._bus, subjects.CONTROL_REVIEWS, request, answer)
