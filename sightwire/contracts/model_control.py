@@ -187,13 +187,13 @@ class UnloadModel(_Request):
 
 
 class SwitchModel(_Request):
-    """Makes a loaded version the one that is meant where none is named. Answered by the ServedModel.
+    """Makes a loaded version the one that is meant where none is named. Answered by the ServedModels.
 
     Refused unless every live embedder serves it.
     """
 
     ask: Literal["switch"] = "switch"
-    model: ModelReference
+    model: ModelReference | None = Field(description="None: of each embedder the one that it was started with")
     by: str = ""
 
 
