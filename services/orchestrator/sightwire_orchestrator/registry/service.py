@@ -8,6 +8,7 @@ from typing import Final
 
 from sightwire.blobs import BlobStore
 from sightwire.bundles import BUNDLE_FILE, Bundle, BundleError, file_sha256, load_bundle
+from sightwire.bundles.stored_files import BundleFiles
 from sightwire.contracts.models import (
     DEFAULT,
     Deprecation,
@@ -20,7 +21,6 @@ from sightwire.contracts.models import (
 from sightwire.errors import ConflictError, InvalidInputError, NotFoundError
 from sightwire_orchestrator.registry.alias_store import AliasStore
 from sightwire_orchestrator.registry.aliases import Aliases
-from sightwire_orchestrator.registry.bundle_files import BundleFiles
 from sightwire_orchestrator.registry.comparison import compare
 from sightwire_orchestrator.registry.references import parse_reference
 from sightwire_orchestrator.registry.registration import registered_version
@@ -155,7 +155,8 @@ class ModelRegistry:
             BundleError: the blob store has other bytes than were registered.
             UnavailableError: database or blob store do not answer.
         """
-        return await self._files.fetch(await self.get(reference), destination)
+        model = await self.get(reference)
+        return await self._files.fetch(model.id, model.files, destination)
 
     async def annotate(self, model: ModelVersion, notes: ModelNotes) -> ModelVersion:
         """Gives a version other notes.

@@ -5,11 +5,12 @@ import hashlib
 import logging
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from sightwire.blobs import BlobStore
-from sightwire.bundles import BUNDLE_FILE, Bundle, BundleError, file_sha256, load_bundle
-from sightwire.contracts.models import ModelFile, ModelVersion
+from sightwire.bundles.loading import BUNDLE_FILE, Bundle, BundleError, file_sha256, load_bundle
+from sightwire.contracts.models import ModelFile, ModelId
 from sightwire.errors import ConflictError, NotFoundError
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ class BundleFiles:
         expected |= {file.path: file.sha256 for file in bundle.spec.files}
         return tuple([await self._store_file(bundle.folder, path, sha256) for path, sha256 in expected.items()])
 
-    async def fetch(self, model: ModelVersion, destination: Path) -> Bundle:
+    async def fetch(self, model: ModelId, files: Sequence[ModelFile], destination: Path) -> Bundle:
         """The bundle in the folder `destination`/NAME-VERSION, verified; fetched unless it is there and whole.
 
         The folder appears only when it is whole. Any number of processes may fetch the same one at once.
@@ -46,16 +47,16 @@ class BundleFiles:
             BundleError: a file in the blob store is not the registered one; no folder is made.
             UnavailableError: the blob store does not answer.
         """
-        folder = destination / f"{model.id.name}-{model.id.version}"
-        if await asyncio.to_thread(_is_whole, folder, model):
+        folder = destination / f"{model.name}-{model.version}"
+        if await asyncio.to_thread(_is_whole, folder, model, files):
             return await asyncio.to_thread(load_bundle, folder, verify=False)
         await asyncio.to_thread(destination.mkdir, parents=True, exist_ok=True)
         partial = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=destination, prefix=f".{folder.name}."))
         try:
-            for file in model.files:
+            for file in files:
                 await self._blobs.download(_key(file.sha256), partial / file.path)
-            await asyncio.to_thread(_check_fetched, partial, model)
-            await asyncio.to_thread(_put_in_place, partial, folder, model)
+            await asyncio.to_thread(_check_fetched, partial, model, files)
+            await asyncio.to_thread(_put_in_place, partial, folder, model, files)
         finally:
             await asyncio.to_thread(shutil.rmtree, partial, ignore_errors=True)
         return await asyncio.to_thread(load_bundle, folder, verify=False)
@@ -101,33 +102,33 @@ def _key(sha256: str) -> str:
     return f"models/files/{sha256[:2]}/{sha256}"
 
 
-def _is_whole(folder: Path, model: ModelVersion) -> bool:
+def _is_whole(folder: Path, model: ModelId, files: Sequence[ModelFile]) -> bool:
     if not folder.is_dir():
         return False
     try:
-        _check_fetched(folder, model)
+        _check_fetched(folder, model, files)
     except BundleError as error:
         logger.warning("a fetched bundle is damaged and is fetched again", extra={"error": str(error)})
         return False
     return True
 
 
-def _check_fetched(folder: Path, model: ModelVersion) -> None:
+def _check_fetched(folder: Path, model: ModelId, files: Sequence[ModelFile]) -> None:
     """Raises BundleError unless each file is the registered one."""
-    for file in model.files:
+    for file in files:
         path = folder / file.path
         try:
             found = file_sha256(path)
         except OSError as error:
-            raise BundleError(f"model {model.id}: cannot read {path}: {error.strerror}") from error
+            raise BundleError(f"model {model}: cannot read {path}: {error.strerror}") from error
         if found != file.sha256:
             raise BundleError(
-                f"model {model.id}: file {file.path!r} should have sha256 {file.sha256}, but has {found}; register the "
+                f"model {model}: file {file.path!r} should have sha256 {file.sha256}, but has {found}; register the "
                 "bundle again from a whole copy, which replaces the damaged one in the blob store"
             )
 
 
-def _put_in_place(partial: Path, folder: Path, model: ModelVersion) -> None:
+def _put_in_place(partial: Path, folder: Path, model: ModelId, files: Sequence[ModelFile]) -> None:
     """Renames the whole copy, in the place of a damaged one; what another process put there meanwhile is as good."""
     partial.chmod(0o755)  # temporary folders are for their owner alone
     discarded = partial.with_name(f"{partial.name}.old")
@@ -136,7 +137,7 @@ def _put_in_place(partial: Path, folder: Path, model: ModelVersion) -> None:
             folder.rename(discarded)
         partial.rename(folder)
     except OSError:
-        if not _is_whole(folder, model):
+        if not _is_whole(folder, model, files):
             raise
     finally:
         shutil.rmtree(discarded, ignore_errors=True)
