@@ -1,8 +1,80 @@
 """What is told and asked while a collection moves to another model."""
 
+from enum import StrEnum
+
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
 
+from sightwire.contracts.models import ModelId
 from sightwire.contracts.names import CollectionName, ItemId, SpaceName
+from sightwire.contracts.pipelines import RunId
+
+
+class MigrationState(StrEnum):
+    """How a migration stands."""
+
+    #: Its run goes on; the collection answers as before.
+    RUNNING = "running"
+    #: The new index answers.
+    PROMOTED = "promoted"
+    #: The new index answered for a while, and the old one does again.
+    ROLLED_BACK = "rolled_back"
+    #: It ended before anything was changed.
+    ABANDONED = "abandoned"
+
+
+class Filling(BaseModel):
+    """How far the items that a collection had are on their way into its shadow."""
+
+    model_config = ConfigDict(frozen=True)
+
+    #: Items that were sent for embedding, of those that the collection had when the filling began.
+    sent: NonNegativeInt = 0
+    total: NonNegativeInt = 0
+    #: Of those sent, about how many wait.
+    waiting: NonNegativeInt = 0
+    #: Where to go on in the list of items; empty at its start.
+    page_token: str = ""
+    is_done: bool = False
+    #: Items a second, of late; 0 while unknown.
+    rate: NonNegativeFloat = 0.0
+
+
+class Migration(BaseModel):
+    """Value of the `migrations` bucket: a collection's move to another model. Its key is `<collection>.<shadow>`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    collection: CollectionName
+    collection_uid: str
+    shadow: CollectionName
+    #: The index that answered when it began: the collection's own, or that of an earlier shadow.
+    source: CollectionName
+    model: ModelId
+    space: SpaceName
+    run: RunId
+    state: MigrationState = MigrationState.RUNNING
+    filling: Filling = Filling()
+    started_at: AwareDatetime
+    promoted_at: AwareDatetime | None = None
+    #: When the copy that does not answer any more may go; None while it runs, and once it went.
+    keep_until: AwareDatetime | None = None
+    #: When that copy went.
+    retired_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
+    reason: str = ""
+
+    @property
+    def spare(self) -> CollectionName | None:
+        """The copy that is kept in case of regrets, None if there is none (any more)."""
+        if self.retired_at is not None:
+            return None
+        match self.state:
+            case MigrationState.PROMOTED:
+                return self.source
+            case MigrationState.ROLLED_BACK:
+                return self.shadow
+            case _:
+                return None
 
 
 class CanaryObservation(BaseModel):

@@ -127,10 +127,21 @@ LEASES = BucketDefinition("leases", "Who owns what, renewed while its owner live
 SEARCHERS = BucketDefinition("searchers", "Live searchers and what they have loaded", ttl=10.0, flush_later=True)
 EMBEDDERS = BucketDefinition("embedders", "Live embedders and the models that they serve", ttl=10.0, flush_later=True)
 EMBEDDING_MODELS = BucketDefinition("embedding_models", "Models that every embedder is to serve, by space")
+MIGRATIONS = BucketDefinition("migrations", "Moves of collections to other models, by collection and shadow")
 OPERATIONS = BucketDefinition("operations", "Operations on indexes: what was asked, how far it is", ttl=30 * DAY)
 SCHEDULES = BucketDefinition("schedules", "Operations that are repeated, and what became of them")
 
-BUCKETS: Final = (COLLECTIONS, ITEM_STATUS, LEASES, SEARCHERS, EMBEDDERS, EMBEDDING_MODELS, OPERATIONS, SCHEDULES)
+BUCKETS: Final = (
+    COLLECTIONS,
+    ITEM_STATUS,
+    LEASES,
+    SEARCHERS,
+    EMBEDDERS,
+    EMBEDDING_MODELS,
+    MIGRATIONS,
+    OPERATIONS,
+    SCHEDULES,
+)
 
 #: Durable consumer of all embedders on INGEST.
 EMBEDDER_CONSUMER: Final = "embedder"

@@ -104,6 +104,11 @@ def pipeline_ended(run: str) -> str:
     return f"pipelines.ended.{run}"
 
 
+def migration_key(collection: str, shadow: str) -> str:
+    """Key of a collection's migration in the `migrations` bucket."""
+    return f"{collection}.{shadow}"
+
+
 def operation_key(collection: str, operation: str) -> str:
     """Key of an operation in the `operations` bucket."""
     return f"{collection}.{operation}"
