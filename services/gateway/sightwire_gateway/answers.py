@@ -22,9 +22,10 @@ def json_response(content: Any, status_code: int = 200, headers: dict[str, str] 
     return Response(orjson.dumps(content), status_code=status_code, media_type="application/json", headers=headers)
 
 
-def model_response(model: BaseModel) -> Response:
-    """A model as JSON."""
-    return Response(model.model_dump_json(), media_type="application/json")
+def model_response(model: BaseModel, status_code: int = 200, *, location: str | None = None) -> Response:
+    """A model as JSON; `location` is the path of what was made."""
+    headers = {} if location is None else {"location": location}
+    return Response(model.model_dump_json(), status_code, headers, media_type="application/json")
 
 
 def base_url_of(request: Request, public_url: str | None) -> str:

@@ -23,6 +23,8 @@ from sightwire.bus.collections import CollectionDirectory, CollectionRegistry
 from sightwire.bus.connection import Bus
 from sightwire.bus.control import ControlClient
 from sightwire.bus.item_status import ItemStatusStore
+from sightwire.bus.orchestrator import OrchestratorClient
+from sightwire.bus.pipelines import PipelinesClient
 from sightwire.bus.records import RecordReader
 from sightwire.bus.searchers import SearcherDirectory
 from sightwire.contracts.operations import OperationRecord
@@ -31,7 +33,7 @@ from sightwire.contracts.streams import OPERATIONS, SCHEDULES
 from sightwire.errors import SightwireError
 from sightwire.security.addresses import AddressPolicy
 from sightwire.security.fetch import FetchLimits, PictureFetcher
-from sightwire.security.keys import KeyCheck, require_key_unless_loopback
+from sightwire.security.keys import KeyCheck, require_key_unless_loopback, require_long_keys
 from sightwire.service.operations import EmbeddedServer
 from sightwire.service.reloading import Configuration
 from sightwire.service.runner import ServiceContext
@@ -48,6 +50,7 @@ from sightwire_gateway.guard import Guard
 from sightwire_gateway.health import GatewayHealth
 from sightwire_gateway.ingest import Ingest
 from sightwire_gateway.pictures import PictureDesk
+from sightwire_gateway.pipeline_runs import PipelineRuns
 from sightwire_gateway.routes import (
     backups,
     batches,
@@ -56,7 +59,13 @@ from sightwire_gateway.routes import (
     images,
     index,
     items,
+    model_aliases,
+    models,
     operations,
+    pipelines,
+    reviewers,
+    reviews,
+    runs,
     schedules,
     search,
     semantic_search,
@@ -91,6 +100,12 @@ _ROUTERS = (
     backups.router,
     diagnosis.router,
     training.router,
+    pipelines.router,
+    runs.router,
+    models.router,
+    model_aliases.router,
+    reviews.router,
+    reviewers.router,
     status.router,
 )
 
@@ -99,9 +114,11 @@ async def run(context: ServiceContext[GatewaySettings]) -> None:
     """Serves until `context.stopping` is set, then ends streams, finishes requests and returns."""
     settings = context.settings
     admin_key = settings.gateway_admin_key.get_secret_value() if settings.gateway_admin_key is not None else None
+    named_keys = {name: key.get_secret_value() for name, key in settings.gateway_keys.items()}
     require_key_unless_loopback(settings.gateway_host, admin_key)
+    require_long_keys(named_keys)
     async with open_gateway(context.configuration, stopping=context.stopping) as gateway:
-        server = make_server(make_app(gateway, KeyCheck(admin_key)), settings)
+        server = make_server(make_app(gateway, KeyCheck(admin_key, named_keys)), settings)
         serving = asyncio.create_task(server.serve(), name="http")
         stopping = asyncio.create_task(context.stopping.wait())
         # The server also ends by itself, when its port is taken.
@@ -174,6 +191,7 @@ async def open_gateway(
         await resources.enter_async_context(directory)
         statuses = ItemStatusStore(bus)
         control = ControlClient(bus)
+        pipelines_client = PipelinesClient(bus)
         searchers = await resources.enter_async_context(SearcherDirectory(bus))
         bodies = BodyReader(body_limits(settings), max_uploads=settings.gateway_max_uploads)
         search_desk = SearchDesk(embedder, searcher, max_query_characters=settings.gateway_max_query_characters)
@@ -196,7 +214,10 @@ async def open_gateway(
             health=GatewayHealth(bus, embedder, searcher, stopping),
             ingest=Ingest(bus, statuses, pictures, max_picture_bytes=settings.gateway_max_picture_bytes),
             operations=RecordReader(bus, OPERATIONS, OperationRecord),
+            orchestrator=OrchestratorClient(bus),
             pictures=pictures,
+            pipelines=pipelines_client,
+            runs=PipelineRuns(bus, pipelines_client),
             schedules=RecordReader(bus, SCHEDULES, ScheduleRecord),
             search=search_desk,
             searcher=searcher,

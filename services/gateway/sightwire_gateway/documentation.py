@@ -9,10 +9,15 @@ from pydantic.json_schema import models_json_schema
 
 from sightwire.contracts.collections import CollectionSpec
 from sightwire.contracts.filters import Filter
+from sightwire.contracts.models import ModelNotes
+from sightwire.contracts.reviews import Reviewer
 from sightwire.contracts.schedules import ScheduleSpec
 from sightwire_gateway.index_requests import OperationCommand, PruneRequest, RestoreRequest
 from sightwire_gateway.item_requests import BatchRequest, ItemRequest
+from sightwire_gateway.model_requests import AliasCommand, DeprecateCommand, RegisterCommand, RollBackCommand
+from sightwire_gateway.pipeline_requests import RunCommand
 from sightwire_gateway.problems import PROBLEM_CONTENT_TYPE, Problem
+from sightwire_gateway.review_requests import CommentCommand, DecisionCommand, DelegateCommand, ReassignCommand
 from sightwire_gateway.search_requests import SearchRequest
 from sightwire_gateway.training_requests import TrainingCommand
 from sightwire_gateway.visual_results import HybridRequest
@@ -20,15 +25,26 @@ from sightwire_gateway.visual_results import HybridRequest
 _REFERENCE: Final = "#/components/schemas/{model}"
 #: Models of bodies that routes read without the framework, so that it does not know them.
 _OWN_MODELS: Final[tuple[type[BaseModel], ...]] = (
+    AliasCommand,
     BatchRequest,
     CollectionSpec,
+    CommentCommand,
+    DecisionCommand,
+    DelegateCommand,
+    DeprecateCommand,
     Filter,
     HybridRequest,
     ItemRequest,
+    ModelNotes,
     OperationCommand,
     Problem,
     PruneRequest,
+    ReassignCommand,
+    RegisterCommand,
     RestoreRequest,
+    Reviewer,
+    RollBackCommand,
+    RunCommand,
     ScheduleSpec,
     SearchRequest,
     TrainingCommand,
@@ -63,6 +79,11 @@ def model_part(model: type[BaseModel]) -> dict[str, Any]:
 def raw_content(*media_types: str) -> dict[str, Any]:
     """A body of plain bytes."""
     return {media_type: {"schema": _FILE} for media_type in media_types}
+
+
+def text_content(media_type: str) -> dict[str, Any]:
+    """A body of text, for `body`."""
+    return {media_type: {"schema": {"type": "string"}}}
 
 
 def body(*contents: dict[str, Any]) -> dict[str, Any]:

@@ -41,6 +41,13 @@ class SlowRequestError(InvalidInputError):
     status = 408
 
 
+class ForbiddenError(SightwireError):
+    """The key is good, but not for this."""
+
+    code = "forbidden"
+    status = 403
+
+
 class NoSuchRouteError(NotFoundError):
     """A path that leads nowhere."""
 

@@ -9,6 +9,8 @@ from fastapi import Depends, Request
 from sightwire.blobs import BlobStore
 from sightwire.bus.control import ControlClient
 from sightwire.bus.item_status import ItemStatusStore
+from sightwire.bus.orchestrator import OrchestratorClient
+from sightwire.bus.pipelines import PipelinesClient
 from sightwire.bus.records import RecordReader
 from sightwire.contracts.operations import OperationRecord
 from sightwire.contracts.schedules import ScheduleRecord
@@ -20,6 +22,7 @@ from sightwire_gateway.doctor import Doctor
 from sightwire_gateway.health import GatewayHealth
 from sightwire_gateway.ingest import Ingest
 from sightwire_gateway.pictures import PictureDesk
+from sightwire_gateway.pipeline_runs import PipelineRuns
 from sightwire_gateway.searching import SearchDesk
 from sightwire_gateway.settings import GatewaySettings
 from sightwire_gateway.thumbnails import Thumbnails
@@ -39,7 +42,10 @@ class Gateway:
     health: GatewayHealth
     ingest: Ingest
     operations: RecordReader[OperationRecord]
+    orchestrator: OrchestratorClient
     pictures: PictureDesk
+    pipelines: PipelinesClient
+    runs: PipelineRuns
     schedules: RecordReader[ScheduleRecord]
     search: SearchDesk
     searcher: SearcherClient

@@ -29,6 +29,8 @@ OPEN_PATHS: Final = frozenset({"/health", "/livez", "/readyz"})
 #: Routes whose requests also count under the names that existing dashboards use.
 VISUAL_ENDPOINTS: Final = frozenset({"/ingest/image", "/search/text", "/search/hybrid", "/search/similar", "/search"})
 
+#: Member of a request's state: the name of its key, None where none is needed.
+KEY_NAME: Final = "key_name"
 TRACE_ID_HEADER: Final = b"x-trace-id"
 _TRACEPARENT_HEADER: Final = TRACEPARENT.encode()
 _LINGER_SECONDS: Final = 2.0
@@ -66,7 +68,8 @@ class Guard:
         scope = exchange.scope
         try:
             if scope["path"] not in OPEN_PATHS:
-                self._keys.check_headers(scope["headers"])
+                # Where `Request.state` finds it.
+                scope.setdefault("state", {})[KEY_NAME] = self._keys.check_headers(scope["headers"])
         except UnauthorizedError as error:
             await problem_response(error)(scope, exchange.receive, exchange.send)
             return

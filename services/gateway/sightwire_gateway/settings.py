@@ -3,6 +3,7 @@
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
 
 from sightwire.contracts.names import CollectionName
+from sightwire.contracts.reviews import ReviewerId
 from sightwire.settings import RELOADABLE, Port, SharedSettings
 
 _MEBIBYTE = 1024 * 1024
@@ -14,6 +15,11 @@ class GatewaySettings(SharedSettings):
     gateway_host: str = Field(default="127.0.0.1", description="Address to bind to; others than loopback need a key")
     gateway_port: Port = Field(default=8200, description="HTTP port; 0 for any free one")
     gateway_admin_key: SecretStr | None = Field(default=None, description="Key that every request then needs")
+    gateway_keys: dict[ReviewerId, SecretStr] = Field(
+        default={},
+        description="Further keys by the names of those who have them, which trails of decisions tell; of reviewers "
+        "their ids",
+    )
     gateway_public_url: str | None = Field(
         default=None, description="Start of URLs in answers; none: scheme and host of the request"
     )

@@ -34,12 +34,7 @@ async def request_run(request: Request, gateway: GatewayParts) -> Response:
     the configuration: one that describes no run goes to the dead letters, and the run is unknown from then on."""
     command = await gateway.bodies.read_json(request, TrainingCommand)
     run = await gateway.training.request(command.run, command.configuration)
-    return Response(
-        run.model_dump_json(),
-        status_code=202,
-        media_type="application/json",
-        headers={"location": f"/v1/training/runs/{run.run}"},
-    )
+    return model_response(run, 202, location=f"/v1/training/runs/{run.run}")
 
 
 @router.get("", summary="List training runs", response_class=Response, responses={200: {"model": TrainingRunList}})
