@@ -45,6 +45,16 @@ async def withdraw(bus: Bus, bucket: BucketDefinition, process: str) -> None:
         raise UnavailableError(f"the bus did not take the withdrawal of {process!r}: {error!r}") from error
 
 
+async def withdraw_or_expire(bus: Bus, bucket: BucketDefinition, process: str) -> None:
+    """Withdraws what a process announced; where the bus does not take that, the announcement expires by itself."""
+    if not bus.is_connected:
+        return
+    try:
+        await withdraw(bus, bucket, process)
+    except UnavailableError as error:
+        logger.warning("cannot withdraw; the announcement expires by itself", extra={"error": error.detail})
+
+
 class Announcer:
     """Announces in the background, after every change and again before the word expires.
 

@@ -8,22 +8,24 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from sightwire.blobs import open_blob_store
+from sightwire.bus.announcements import Announcer, withdraw_or_expire
 from sightwire.bus.broker import make_broker
 from sightwire.bus.collections import CollectionDirectory, CollectionRegistry
 from sightwire.bus.connection import Bus
-from sightwire.bus.searchers import ANNOUNCE_SECONDS, announce_searcher, withdraw_searcher
+from sightwire.bus.searchers import ANNOUNCE_SECONDS, announce_searcher
+from sightwire.contracts.events import SearcherAnnouncement
+from sightwire.contracts.streams import SEARCHERS
 from sightwire.ending_tasks import end_tasks
-from sightwire.errors import ConfigurationError, UnavailableError
+from sightwire.errors import ConfigurationError
 from sightwire.segments.vector_indexes.gpu import Gpu, why_no_gpu
+from sightwire.service.advertising import advertised_address
 from sightwire.service.operations import JSON_CONTENT_TYPE
 from sightwire.service.runner import ServiceContext
 from sightwire_searcher import metrics
-from sightwire_searcher.advertising import advertised_address
 from sightwire_searcher.consumer import asyncapi, subscribe
 from sightwire_searcher.first_loads import FirstLoads
 from sightwire_searcher.grpc_server import SearchServer
 from sightwire_searcher.grpc_service import SearcherService
-from sightwire_searcher.loading.announcer import Announcer
 from sightwire_searcher.loading.loader import SnapshotLoader
 from sightwire_searcher.loading.reloader import Reloader
 from sightwire_searcher.loading.startup import Startup
@@ -99,14 +101,19 @@ async def run(context: ServiceContext[SearcherSettings]) -> None:
         await broker.start()
         resources.push_async_callback(subscriber.stop)
 
-        announcer = Announcer(
-            lambda announcement: announce_searcher(bus, announcement),
-            lambda: announced_manifests(board) if startup.is_complete else None,
-            searcher=searcher,
-            address=settings.searcher_advertised_address
-            or await advertised_address(settings.host, server.port, peer=bus.server),
-            interval=ANNOUNCE_SECONDS,
+        address = settings.searcher_advertised_address or await advertised_address(
+            settings.host, server.port, peer=bus.server
         )
+
+        async def announce_when_complete() -> None:
+            # Before, it must not be counted on.
+            if startup.is_complete:
+                await announce_searcher(
+                    bus,
+                    SearcherAnnouncement(searcher=searcher, address=address, manifests=announced_manifests(board)),
+                )
+
+        announcer = Announcer(announce_when_complete, interval=ANNOUNCE_SECONDS)
         startup.add_listener(announcer.changed)
         tasks = await resources.enter_async_context(asyncio.TaskGroup())
         background = [
@@ -116,7 +123,7 @@ async def run(context: ServiceContext[SearcherSettings]) -> None:
         ]
         await context.stopping.wait()
         await end_tasks(*background)
-        await _withdraw(bus, searcher)
+        await withdraw_or_expire(bus, SEARCHERS, searcher)
 
 
 def _gpu(memory_bytes: int) -> Gpu | None:
@@ -137,15 +144,6 @@ async def _serve_when_complete(startup: Startup, server: SearchServer, searcher:
     await startup.wait()
     server.set_serving(serving=True)
     logger.info("ready", extra={"searcher": searcher, "port": server.port})
-
-
-async def _withdraw(bus: Bus, searcher: str) -> None:
-    if not bus.is_connected:
-        return
-    try:
-        await withdraw_searcher(bus, searcher)
-    except UnavailableError as error:
-        logger.warning("cannot withdraw; the announcement expires by itself", extra={"error": error.detail})
 
 
 async def _housekeeping(board: SnapshotBoard, reloader: Reloader, directory: CollectionDirectory) -> None:

@@ -1,1 +1,1 @@
-"""Keeping snapshots current: `loader` makes one from a manifest, `reloader` decides when, `announcer` tells others."""
+"""Keeping snapshots current: `loader` makes one from a manifest, `reloader` decides when."""

@@ -1,4 +1,4 @@
-"""The address under which others reach this searcher, for its announcement."""
+"""The address under which others reach a service, for its announcement."""
 
 import asyncio
 import ipaddress

@@ -1,7 +1,8 @@
-"""The address that a searcher announces can be reached from elsewhere."""
+"""The address that a service announces can be reached from elsewhere."""
 
 import pytest
-from sightwire_searcher.advertising import advertised_address
+
+from sightwire.service.advertising import advertised_address
 
 
 @pytest.mark.parametrize(
