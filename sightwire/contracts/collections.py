@@ -236,6 +236,17 @@ class CollectionRecord(BaseModel):
         return self.shadow_of or self.name
 
     @property
+    def of_own_index(self) -> Self:
+        """Without what only says who answers for it: what its own index depends on."""
+        return self.model_copy(update={"shadows": (), "answering": None, "canary": None})
+
+    @property
+    def as_users_know_it(self) -> Self:
+        """What it holds as a collection of its own under the users' name."""
+        spec = self.spec.model_copy(update={"name": self.users_name})
+        return self.of_own_index.model_copy(update={"spec": spec, "shadow_of": None, "has_index": True})
+
+    @property
     def name(self) -> str:
         return self.spec.name
 

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from sightwire.v1 import embedder_pb2 as _embedder_pb2
+from sightwire.v1 import events_pb2 as _events_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -895,18 +896,24 @@ class GetItemsRequest(_message.Message):
 
     COLLECTION_FIELD_NUMBER: _builtins.int
     ITEM_IDS_FIELD_NUMBER: _builtins.int
+    VECTOR_FIELDS_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
     @_builtins.property
     def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def vector_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As in `ListItemsRequest`."""
+
     def __init__(
         self,
         *,
         collection: _builtins.str = ...,
         item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        vector_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "item_ids", b"item_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "item_ids", b"item_ids", "vector_fields", b"vector_fields"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -942,19 +949,25 @@ class StoredItem(_message.Message):
     ITEM_ID_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     DOCUMENT_FIELD_NUMBER: _builtins.int
+    VECTORS_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     version: _builtins.int
     document: _builtins.bytes
+    @_builtins.property
+    def vectors(self) -> _containers.RepeatedCompositeFieldContainer[_events_pb2.FieldVectors]:
+        """One row for each of the wanted fields in which the item has a vector, as it is stored: normalised for cosine."""
+
     def __init__(
         self,
         *,
         item_id: _builtins.str = ...,
         version: _builtins.int = ...,
         document: _builtins.bytes = ...,
+        vectors: _abc.Iterable[_events_pb2.FieldVectors] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "item_id", b"item_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "item_id", b"item_id", "vectors", b"vectors", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -968,12 +981,17 @@ class ListItemsRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    VECTOR_FIELDS_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
     limit: _builtins.int
     page_token: _builtins.str
     """Opaque; from the response before."""
     @_builtins.property
     def filter(self) -> Global___Filter: ...
+    @_builtins.property
+    def vector_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Fields whose vectors are wanted, too; those of objects cannot be had."""
+
     def __init__(
         self,
         *,
@@ -981,10 +999,11 @@ class ListItemsRequest(_message.Message):
         limit: _builtins.int = ...,
         page_token: _builtins.str = ...,
         filter: Global___Filter | None = ...,
+        vector_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "filter", b"filter", "limit", b"limit", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "filter", b"filter", "limit", b"limit", "page_token", b"page_token", "vector_fields", b"vector_fields"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -15,7 +15,7 @@ from sightwire_searcher import metrics
 from sightwire_searcher.description import process_memory
 from sightwire_searcher.first_loads import FirstLoads
 from sightwire_searcher.search.engine import SearchEngine
-from sightwire_searcher.search.lookups import items_by_id, list_items
+from sightwire_searcher.search.lookups import checked_vector_fields, items_by_id, list_items
 from sightwire_searcher.search.many_answers import search_many
 from sightwire_searcher.search.many_requests import checked_many
 from sightwire_searcher.search.requests import checked_filter, checked_query
@@ -73,7 +73,8 @@ class SearcherService(searcher_pb2_grpc.SearcherServicer):
             if not 1 <= len(request.item_ids) <= MAX_IDS:
                 raise InvalidInputError(f"'item_ids' expects 1 to {MAX_IDS} ids, got {len(request.item_ids)}")
             snapshot = self._newest(request.collection)
-            items = items_by_id(snapshot, request.item_ids)
+            vector_fields = checked_vector_fields(request.vector_fields, snapshot.record)
+            items = items_by_id(snapshot, request.item_ids, vector_fields=vector_fields)
             return searcher_pb2.GetItemsResponse(items=items, manifest_version=snapshot.version)
 
     @override
@@ -91,6 +92,7 @@ class SearcherService(searcher_pb2_grpc.SearcherServicer):
                 limit=request.limit or DEFAULT_LIST_LIMIT,
                 token=request.page_token,
                 filter_=checked_filter(request.filter, snapshot.record) if request.HasField("filter") else None,
+                vector_fields=checked_vector_fields(request.vector_fields, snapshot.record),
             )
             return searcher_pb2.ListItemsResponse(
                 items=page.items, next_page_token=page.next_token, manifest_version=snapshot.version

@@ -11,7 +11,7 @@ from typing import Final
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.events import IndexReady
 from sightwire.ending_tasks import end_tasks
-from sightwire.errors import SightwireError
+from sightwire.errors import SightwireError, UnknownCollectionError
 from sightwire_searcher import metrics
 from sightwire_searcher.loading.loader import SnapshotLoader
 from sightwire_searcher.loading.reload_requests import ReloadRequest
@@ -58,10 +58,10 @@ class Reloader:
 
     async def collection_changed(self, name: str, record: CollectionRecord | None) -> None:
         """Listener of the collection directory. Returns at once; the load goes on in the background."""
-        if record is None:
+        if record is None or not record.has_index:
             await self._drop(name)
             return
-        known = self._records.get(name)
+        known, record = self._records.get(name), record.of_own_index
         if known == record:
             return
         if known is not None and known.uid != record.uid:
@@ -78,8 +78,8 @@ class Reloader:
         self._request(ReloadRequest.for_event(record, event))
 
     async def check_all(self, records: Iterable[CollectionRecord]) -> None:
-        """Compares with `records`, all that exist, and loads what is newest of each, in case an event was missed."""
-        present = {record.name: record for record in records}
+        """Compares with `records`, all collections, and loads what is newest of each, in case an event was missed."""
+        present = {record.name: record for record in records if record.has_index}
         for name in self._records.keys() - present.keys():
             await self._drop(name)
         for record in present.values():
@@ -88,7 +88,15 @@ class Reloader:
                 self._request(ReloadRequest(record))
 
     async def loaded_snapshot(self, record: CollectionRecord) -> Snapshot | None:
-        """The snapshot of a collection that was created just now, loading it first; None if that fails."""
+        """The snapshot of a collection that was created just now, loading it first; None if that fails.
+
+        Raises:
+            UnknownCollectionError: it has no index of its own.
+        """
+        if not record.has_index:
+            raise UnknownCollectionError(
+                f"collection {record.name!r} has no index of its own; {record.index_name!r} answers for it"
+            )
         await self.collection_changed(record.name, self._records.get(record.name) or record)
         task = self._tasks.get(record.name)
         if task is not None and self._board.newest(record.name) is None:

@@ -9,10 +9,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sightwire.contracts.collections import CollectionRecord, VectorSource
 from sightwire.errors import InvalidInputError
 from sightwire.segments.identifiers import hash_ids
+from sightwire.segments.reader import SegmentReader
 from sightwire.v1 import searcher_pb2
 from sightwire_searcher.search.query import CheckedFilter
+from sightwire_searcher.search.requests import checked_field
 from sightwire_searcher.search.selections import Selections
 from sightwire_searcher.snapshot import ItemPosition, SegmentView, Snapshot
 
@@ -34,14 +37,22 @@ class ItemPage:
     next_token: str
 
 
-def items_by_id(snapshot: Snapshot, ids: Sequence[str]) -> list[searcher_pb2.StoredItem]:
+def items_by_id(
+    snapshot: Snapshot, ids: Sequence[str], *, vector_fields: Sequence[str] = ()
+) -> list[searcher_pb2.StoredItem]:
     """Live items in the order of `ids`, without those that the snapshot does not have."""
     positions = [position for position in snapshot.find(ids) if position is not None]
-    return stored_items(snapshot, positions)
+    return stored_items(snapshot, positions, vector_fields)
 
 
 def list_items(
-    snapshot: Snapshot, selections: Selections, *, limit: int, token: str, filter_: CheckedFilter | None
+    snapshot: Snapshot,
+    selections: Selections,
+    *,
+    limit: int,
+    token: str,
+    filter_: CheckedFilter | None,
+    vector_fields: Sequence[str] = (),
 ) -> ItemPage:
     """The next `limit` live items after `token`.
 
@@ -63,13 +74,27 @@ def list_items(
     entries.sort(key=lambda entry: entry[0])
     page = entries[:limit]
     return ItemPage(
-        items=stored_items(snapshot, [position for _, position in page]),
+        items=stored_items(snapshot, [position for _, position in page], vector_fields),
         next_token=format_token(page[-1][0]) if len(entries) > limit else "",
     )
 
 
-def stored_items(snapshot: Snapshot, positions: Sequence[ItemPosition]) -> list[searcher_pb2.StoredItem]:
-    """Items at positions, in their order."""
+def checked_vector_fields(names: Sequence[str], record: CollectionRecord) -> list[str]:
+    """The names, if each is of a field with one vector an item.
+
+    Raises:
+        InvalidInputError: one is not.
+    """
+    for name in names:
+        if checked_field(name, record).source is VectorSource.OBJECT:
+            raise InvalidInputError(f"field {name!r} has vectors of objects; only those of items can be had")
+    return list(dict.fromkeys(names))
+
+
+def stored_items(
+    snapshot: Snapshot, positions: Sequence[ItemPosition], vector_fields: Sequence[str] = ()
+) -> list[searcher_pb2.StoredItem]:
+    """Items at positions, in their order, with their vectors in some fields."""
     items = [searcher_pb2.StoredItem() for _ in positions]
     for number, view in enumerate(snapshot.segments):
         indexes = [index for index, position in enumerate(positions) if position.segment == number]
@@ -82,7 +107,23 @@ def stored_items(snapshot: Snapshot, positions: Sequence[ItemPosition]) -> list[
             items[index].item_id = item_id
             items[index].version = version
             items[index].document = document
+        for field in vector_fields:
+            _add_vectors(field, reader, rows, [items[index] for index in indexes])
     return items
+
+
+def _add_vectors(
+    field: str, reader: SegmentReader, rows: npt.NDArray[np.int64], items: Sequence[searcher_pb2.StoredItem]
+) -> None:
+    """Puts the vectors of item rows into their items."""
+    matrix = reader.vectors(field)
+    for item, vector_row in zip(items, reader.fields[field].vector_rows(rows).tolist(), strict=True):
+        if vector_row < 0:
+            continue
+        vectors = item.vectors.add(field=field)
+        vectors.matrix.data = matrix[vector_row].tobytes()
+        vectors.matrix.rows = 1
+        vectors.matrix.dimension = matrix.shape[1]
 
 
 def format_token(position: ListPosition) -> str:
