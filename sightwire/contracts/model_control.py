@@ -183,7 +183,6 @@ class UnloadModel(_Request):
 
     ask: Literal["unload"] = "unload"
     model: ModelReference
-    by: str = ""
 
 
 class SwitchModel(_Request):
@@ -203,7 +202,8 @@ class ListServedModels(_Request):
     ask: Literal["loaded"] = "loaded"
 
 
-ModelsRequest = (
+#: Also answered where no orchestrator runs, by whoever has the database.
+RegistryRequest = (
     ListModels
     | ReadModel
     | ReadLineage
@@ -216,11 +216,9 @@ ModelsRequest = (
     | SetAlias
     | RemoveAlias
     | RollBackAlias
-    | LoadModel
-    | UnloadModel
-    | SwitchModel
-    | ListServedModels
 )
+ServingRequest = LoadModel | UnloadModel | SwitchModel | ListServedModels
+ModelsRequest = RegistryRequest | ServingRequest
 MODELS_REQUESTS: TypeAdapter[ModelsRequest] = TypeAdapter(Annotated[ModelsRequest, Field(discriminator="ask")])
 
 
@@ -279,7 +277,7 @@ class ServedModel(_Answer):
     space: SpaceName
     #: `loading` while no embedder lives.
     state: ServingState
-    #: By every live embedder, by its name.
+    #: Every live embedder, by its name; of a model that is not loaded those that were started with it.
     embedders: tuple[EmbedderServing, ...]
     #: It is meant where none is named.
     is_default: bool

@@ -25,6 +25,10 @@ class Aliases:
         """The aliases of a model, each with its last move."""
         return await self._store.current(name)
 
+    async def all(self) -> dict[str, dict[str, AliasMove]]:
+        """The aliases that models have, by model and name, each with its last move."""
+        return await self._store.all_current()
+
     async def history(self, name: str, alias: str) -> list[AliasMove]:
         """All moves of an alias, the last one first."""
         return await self._store.history(name, alias)
@@ -47,6 +51,36 @@ class Aliases:
             NotFoundError: the version is not registered.
             InvalidInputError: the alias has a name that is not allowed.
         """
+        return await self._move(name, alias, version, expected=expected, by=by, reason=reason, is_rollback=False)
+
+    async def roll_back(self, name: str, alias: str, *, by: str = "", reason: str = "") -> AliasMove:
+        """Lets an alias mean again what it meant before its last move; twice means the first one again.
+
+        Raises:
+            ConflictError: it meant nothing before, or was moved at the same moment, or the version is deprecated.
+            NotFoundError: the model has no such alias.
+        """
+        history = await self._store.history(name, alias)
+        if not history or history[0].version is None:
+            raise NotFoundError(f"model {name!r} has no alias {alias!r}")
+        last = history[0]
+        if last.previous is None:
+            raise ConflictError(f"{name}@{alias} meant nothing before {last.version!r}")
+        return await self._move(
+            name, alias, last.previous, expected=last.version, by=by, reason=reason, is_rollback=True
+        )
+
+    async def _move(
+        self,
+        name: str,
+        alias: str,
+        version: str | None,
+        *,
+        expected: str | None,
+        by: str,
+        reason: str,
+        is_rollback: bool,
+    ) -> AliasMove:
         parse_reference(f"{name}@{alias}")
         if version is not None:
             await self._versions.get(ModelId(name=name, version=version))
@@ -64,23 +98,8 @@ class Aliases:
             reason=reason,
             at=datetime.now(UTC),
         )
-        await self._store.append(move)
+        await self._store.append(move, is_rollback=is_rollback)
         return move
-
-    async def roll_back(self, name: str, alias: str, *, by: str = "", reason: str = "") -> AliasMove:
-        """Lets an alias mean again what it meant before its last move; twice means the first one again.
-
-        Raises:
-            ConflictError: it meant nothing before, or was moved at the same moment, or the version is deprecated.
-            NotFoundError: the model has no such alias.
-        """
-        history = await self._store.history(name, alias)
-        if not history or history[0].version is None:
-            raise NotFoundError(f"model {name!r} has no alias {alias!r}")
-        last = history[0]
-        if last.previous is None:
-            raise ConflictError(f"{name}@{alias} meant nothing before {last.version!r}")
-        return await self.move(name, alias, last.previous, expected=last.version, by=by, reason=reason)
 
 
 def _shown(version: str | None) -> str:

@@ -142,9 +142,13 @@ class ModelRegistry:
         space: str | None = None,
         tag: str | None = None,
         with_deprecated: bool = False,
+        after: ModelId | None = None,
     ) -> list[ModelVersion]:
-        """Versions by name, the newest of each first; only those of a name, space or tag where given."""
-        found = await self._versions.select(name=name, space=space, with_deprecated=with_deprecated)
+        """Versions by name, the newest of each first; only those of a name, space or tag where given.
+
+        With `after` those that follow it in this order.
+        """
+        found = await self._versions.select(name=name, space=space, with_deprecated=with_deprecated, after=after)
         return [model for model in found if tag is None or tag in model.notes.tags]
 
     async def fetch(self, reference: str, destination: Path) -> Bundle:

@@ -35,3 +35,16 @@ alias_moves: Final = Table(
     Column("moved_at", UtcTime, nullable=False),
     ForeignKeyConstraint(["name", "version"], ["model_versions.name", "model_versions.version"]),
 )
+
+#: Events that the bus does not have yet, in order: stored together with what they tell, removed once published.
+model_events: Final = Table(
+    "model_events",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    #: The version, or the alias.
+    Column("about", String(160), nullable=False),
+    Column("id", String(200), nullable=False),
+    Column("document", Text, nullable=False),
+    UniqueConstraint("id"),
+)

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sightwire.contracts.models import ModelId, ModelVersion
 from sightwire.errors import ConflictError, NotFoundError
 from sightwire_orchestrator.registry.alias_store import current_aliases
+from sightwire_orchestrator.registry.events import add_event, registered_event
 from sightwire_orchestrator.registry.tables import model_versions
 from sightwire_orchestrator.storage.database import Database
 
@@ -20,7 +21,7 @@ class VersionStore:
         self._database = database
 
     async def add(self, model: ModelVersion) -> None:
-        """Stores a new version.
+        """Stores a new version, and keeps what is to be told of it.
 
         Raises:
             ConflictError: it is there already, or another version of the model came at the same moment.
@@ -33,6 +34,7 @@ class VersionStore:
                     model_versions.insert(),
                     {"name": model.id.name, "version": model.id.version, "number": last + 1} | _changing(model),
                 )
+                await add_event(connection, registered_event(model))
         except IntegrityError as error:
             raise ConflictError(
                 f"{model.id} exists already, or another version of {model.id.name!r} came at the same moment"
@@ -60,13 +62,17 @@ class VersionStore:
         found = await self._found(statement.order_by(model_versions.c.number.desc()).limit(1))
         return found[0] if found else None
 
-    async def select(self, *, name: str | None, space: str | None, with_deprecated: bool) -> list[ModelVersion]:
-        """Versions by name, the newest of each first."""
+    async def select(
+        self, *, name: str | None, space: str | None, with_deprecated: bool, after: ModelId | None = None
+    ) -> list[ModelVersion]:
+        """Versions by name, the newest of each first; those that follow `after` in that order."""
         statement = select(model_versions).order_by(model_versions.c.name, model_versions.c.number.desc())
         if name is not None:
             statement = statement.where(_is_of(name))
         if space is not None:
             statement = statement.where(model_versions.c.space == space)
+        if after is not None:
+            statement = statement.where(_follows(after))
         if not with_deprecated:
             statement = statement.where(model_versions.c.is_deprecated.is_(False))
         return await self._found(statement)
@@ -115,6 +121,11 @@ def _is_of(name: str) -> Any:
 
 def _is(id_: ModelId) -> Any:
     return (model_versions.c.name == id_.name) & (model_versions.c.version == id_.version)
+
+
+def _follows(id_: ModelId) -> Any:
+    number = select(model_versions.c.number).where(_is(id_)).scalar_subquery()
+    return (model_versions.c.name > id_.name) | (_is_of(id_.name) & (model_versions.c.number < number))
 
 
 def _changing(model: ModelVersion) -> dict[str, Any]:
