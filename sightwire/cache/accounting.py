@@ -37,6 +37,20 @@ class CacheAccounting(LevelAccounting):
     health: str = Field(examples=["healthy", "disabled"], description="State of the shared level")
 
 
+class CachesAccounting(LevelAccounting):
+    """Several caches together, and each by itself."""
+
+    counted: Literal["server", "process"] = Field(description="`process` if any of them was counted so")
+    hit_rate: float = Field(description="hits / lookups; 0 before the first")
+    sets: int
+    collapsed: int
+    evictions: int
+    size: int
+    size_bytes: int
+    consistent: bool = Field(description="Whether every cache is, and so the sums are")
+    caches: dict[str, CacheAccounting]
+
+
 class CallCounts:
     """Look-ups as callers see them, each counted once its outcome is known."""
 
@@ -79,7 +93,7 @@ def cache_accounting(
     return CacheAccounting(
         **calls.model_dump(),
         counted=counted,
-        hit_rate=calls.hits / calls.lookups if calls.lookups else 0.0,
+        hit_rate=_share(calls),
         sets=counts.get("sets" if counted == "server" else "memory_sets", 0),
         collapsed=counts.get("call_collapsed", 0),
         evictions=counts.get("memory_evictions", 0),
@@ -90,6 +104,32 @@ def cache_accounting(
         shared=shared,
         health=health,
     )
+
+
+def summed(caches: Mapping[str, CacheAccounting]) -> CachesAccounting:
+    """The accountings of several caches, by name, as one."""
+    every = caches.values()
+    total = LevelAccounting(
+        lookups=sum(one.lookups for one in every),
+        hits=sum(one.hits for one in every),
+        misses=sum(one.misses for one in every),
+    )
+    return CachesAccounting(
+        **total.model_dump(),
+        counted="server" if caches and all(one.counted == "server" for one in every) else "process",
+        hit_rate=_share(total),
+        sets=sum(one.sets for one in every),
+        collapsed=sum(one.collapsed for one in every),
+        evictions=sum(one.evictions for one in every),
+        size=sum(one.size for one in every),
+        size_bytes=sum(one.size_bytes for one in every),
+        consistent=total.is_consistent and all(one.consistent for one in every),
+        caches=dict(caches),
+    )
+
+
+def _share(level: LevelAccounting) -> float:
+    return level.hits / level.lookups if level.lookups else 0.0
 
 
 def _level(counts: Mapping[str, int], prefix: str) -> LevelAccounting:

@@ -37,6 +37,23 @@ class Outcome:
         return self.value if self.envelope is None else read_envelope(self.envelope)
 
 
+@dataclass(frozen=True, slots=True)
+class NotKept:
+    """What a computation returns for those who wait for it now, and for nobody after them."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """That there was no entry at a time; `MultiLevelCache.fill` tells by it whether what came since may be kept."""
+
+    key: str
+    tags: tuple[str, ...]
+    position: int
+    missed: Missed | None
+
+
 def read_envelope(envelope: bytes) -> Any:
     """The value in an envelope."""
     return decode_value(*envelopes.unpack(envelope))
@@ -59,6 +76,20 @@ class Filling:
         found = await self._link.look_up(key) if self._link is not None else None
         return await self._take(key, found, position) if isinstance(found, Found) else None
 
+    async def look_up(self, key: str, tags: tuple[str, ...]) -> bytes | Gap:
+        """The envelope as `fetch` gives it, else the gap that an entry with these tags may fill."""
+        position = self._invalidations.position
+        found = await self._link.look_up(key, tags) if self._link is not None else None
+        if isinstance(found, Found):
+            envelope = await self._take(key, found, position)
+            if envelope is not None:
+                return envelope
+        return Gap(key, tags, position, found if isinstance(found, Missed) else None)
+
+    async def fill(self, gap: Gap, encoded: bytes, ttl_seconds: float) -> None:
+        """Stores what was computed since, unless it was invalidated meanwhile."""
+        await self._store_computed(gap, encoded, ttl_seconds)
+
     async def fetch_or_compute(
         self, key: str, compute: Callable[[], Awaitable[Any]], ttl_seconds: float, tags: tuple[str, ...]
     ) -> Outcome:
@@ -76,17 +107,16 @@ class Filling:
         except BaseException:
             await self._release(key, missed)
             raise
+        if isinstance(value, NotKept):
+            await self._release(key, missed)
+            return Outcome(was_found=False, envelope=None, value=value.value)
         try:
             encoded = encode_value(value, self._options.value_format)
         except InvalidInputError as error:
             log.warning("a result is returned but not cached: %s", error.detail)
             await self._release(key, missed)
             return Outcome(was_found=False, envelope=None, value=value)
-        # Without the tags' state from before the computation, the server could not tell whether it is still good.
-        stored = await self._store(key, encoded, ttl_seconds, tags, missed) if missed is not None else None
-        envelope = envelopes.pack(encoded, self._options.value_format, "none", 0)
-        if stored is not False:
-            self._keep(key, envelope, ttl_seconds, tags, position)
+        envelope = await self._store_computed(Gap(key, tags, position, missed), encoded, ttl_seconds)
         return Outcome(was_found=False, envelope=envelope)
 
     async def put(self, key: str, encoded: bytes, ttl_seconds: float, tags: tuple[str, ...]) -> bool:
@@ -96,6 +126,16 @@ class Filling:
         envelope = envelopes.pack(encoded, self._options.value_format, "none", 0)
         self._keep(key, envelope, ttl_seconds, tags, position)
         return stored is True or self._link is None
+
+    async def _store_computed(self, gap: Gap, encoded: bytes, ttl_seconds: float) -> bytes:
+        # Without the tags' state from before the computation, the server could not tell whether it is still good.
+        stored: bool | None = None
+        if gap.missed is not None:
+            stored = await self._store(gap.key, encoded, ttl_seconds, gap.tags, gap.missed)
+        envelope = envelopes.pack(encoded, self._options.value_format, "none", 0)
+        if stored is not False:
+            self._keep(gap.key, envelope, ttl_seconds, gap.tags, gap.position)
+        return envelope
 
     async def _look_up_or_wait(self, key: str, tags: tuple[str, ...], *, counted: bool = True) -> Found | Missed | None:
         """What the server has; while another process computes it, waits for that one as long as the lock lives."""

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
 from sightwire.cache.accounting import CacheAccounting, CallCounts, cache_accounting, counts_by_name
-from sightwire.cache.filling import Filling, Outcome, read_envelope
+from sightwire.cache.filling import Filling, Gap, Outcome, read_envelope
 from sightwire.cache.flights import Flights
 from sightwire.cache.formats import encode_value
 from sightwire.cache.invalidation_log import Invalidation, InvalidationLog
@@ -21,6 +22,13 @@ from sightwire.ending_tasks import end_tasks
 from sightwire.errors import InvalidInputError
 
 DISABLED: Final = "disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What `look_up` found."""
+
+    value: Any
 
 
 class MultiLevelCache:
@@ -96,8 +104,8 @@ class MultiLevelCache:
 
         Of all who ask at the same time one computes and the others wait for it: in a process until it has ended, across
         processes for `lock_seconds`. Each gets a value of its own, as the format gives it back (tuples as lists). A
-        value that the format cannot write is returned as it is and not kept. An error of `compute` reaches every caller
-        of this process that waits for it, and is not kept.
+        value that the format cannot write is returned as it is and not kept, and so is what `compute` wraps in
+        `filling.NotKept`. An error of `compute` reaches every caller of this process that waits for it and is not kept.
         """
         named_tags = _checked_tags(tags)
         lives = self._checked_ttl(ttl_seconds)
@@ -114,6 +122,26 @@ class MultiLevelCache:
             raise
         self._calls.count(hit=outcome.was_found, collapsed=joins)
         return outcome.read()
+
+    async def look_up(self, key: str, *, tags: Iterable[str] = ()) -> Entry | Gap:
+        """The entry of `key`, or the gap to `fill` with what somebody computes elsewhere, however long that takes.
+
+        Nobody waits for it: all who ask meanwhile get gaps of their own.
+        """
+        named_tags = _checked_tags(tags)
+        envelope = self._memory.find(key)
+        found = await self._filling.look_up(key, named_tags) if envelope is None else envelope
+        self._calls.count(hit=not isinstance(found, Gap))
+        return found if isinstance(found, Gap) else Entry(read_envelope(found))
+
+    async def fill(self, gap: Gap, value: object, *, ttl_seconds: float | None = None) -> None:
+        """Keeps what was computed since the look-up that gave `gap`, unless it was deleted meanwhile.
+
+        Raises:
+            InvalidInputError: the format cannot write the value.
+        """
+        lives = self._checked_ttl(ttl_seconds)
+        await self._filling.fill(gap, encode_value(value, self._options.value_format), lives)
 
     async def set(self, key: str, value: object, *, ttl_seconds: float | None = None, tags: Iterable[str] = ()) -> None:
         """Keeps a value, in the place of an older one in every process.

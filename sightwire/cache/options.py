@@ -1,10 +1,13 @@
 """How one cache behaves."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from sightwire.cache.envelopes import Compression
 from sightwire.cache.formats import Format
 from sightwire.cache.policies.choosing import PolicyName
+
+LOCK_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,6 @@ class CacheOptions:
     compression: Compression = "zstd"
     compress_above_bytes: int = 1024
     #: How long other processes wait for one that computes the same key before they compute it themselves.
-    lock_seconds: float = 5.0
+    lock_seconds: float = LOCK_SECONDS
     #: How long any call to the server may take, and how long it may wait for its turn before.
     timeout_seconds: float = 0.5

@@ -500,4 +500,5 @@ def test_settings_make_options(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = CacheSettings()
     assert settings.cache_server_url == "redis://:secret@cache:6379/1"
     assert "secret" not in repr(settings)
-    assert settings.cache_options("tasks", ttl_seconds=5) == CacheOptions("tasks", policy="lfu", ttl_seconds=5)
+    made = settings.cache_options("tasks", memory_bytes=7, ttl_seconds=5)
+    assert made == CacheOptions("tasks", memory_bytes=7, policy="lfu", ttl_seconds=5)
