@@ -34,15 +34,23 @@ class PollPatience:
         may_pass = error.may_succeed_later if isinstance(error, ApiError) else True
         return may_pass and self._clock() - self._answered_at < _SILENCE_SECONDS
 
+    def at_most(self, seconds: float) -> float:
+        """`seconds`, or what is left of the time if that is less."""
+        left = self._left()
+        return seconds if left is None else max(min(seconds, left), _FIRST_DELAY_SECONDS)
+
     def delay(self, what: str) -> float:
         """Seconds until the next question; they grow.
 
         Raises:
             ConnectionFailedError: the time is up.
         """
-        left = None if self._timeout is None else self._started_at + self._timeout - self._clock()
+        left = self._left()
         if left is not None and left <= 0:
             raise ConnectionFailedError(f"{what} has not ended within {self._timeout:g} s; wait longer")
         delay = self._delay if left is None else min(self._delay, left)
         self._delay = min(self._delay * 1.5, _LONGEST_DELAY_SECONDS)
         return delay
+
+    def _left(self) -> float | None:
+        return None if self._timeout is None else self._started_at + self._timeout - self._clock()

@@ -22,6 +22,8 @@ from sightwire.contracts.operations import OperationRecord, Rebuild
 from sightwire.contracts.schedules import ScheduleSpec
 from sightwire.contracts.validation import GateThresholds
 
+_CONTROL_PLANE = ["Pipelines", "Runs", "Models", "Reviews", "Reviewers"]
+
 
 @pytest.mark.parametrize(
     ("call", "method", "path", "params"),
@@ -101,7 +103,7 @@ def test_lists_are_read_as_models() -> None:
     assert (record.command.kind, record.state.is_final, record.error) == ("scan", True, "no")
 
 
-@pytest.mark.parametrize("group", ["Index", "Operations", "Schedules", "Backups", "Training"])
+@pytest.mark.parametrize("group", ["Index", "Operations", "Schedules", "Backups", "Training", *_CONTROL_PLANE])
 def test_both_clients_have_the_same_methods(group: str) -> None:
     def methods(package: Any) -> dict[str, list[str]]:
         module = getattr(package, group.lower())

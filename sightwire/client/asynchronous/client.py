@@ -14,7 +14,12 @@ from sightwire.client.asynchronous.backups import Backups
 from sightwire.client.asynchronous.collections import Collections
 from sightwire.client.asynchronous.index import Index
 from sightwire.client.asynchronous.items import Items
+from sightwire.client.asynchronous.models import Models
 from sightwire.client.asynchronous.operations import Operations
+from sightwire.client.asynchronous.pipelines import Pipelines
+from sightwire.client.asynchronous.reviewers import Reviewers
+from sightwire.client.asynchronous.reviews import Reviews
+from sightwire.client.asynchronous.runs import Runs
 from sightwire.client.asynchronous.schedules import Schedules
 from sightwire.client.asynchronous.training import Training
 from sightwire.client.calls import Call, EventReader, Picture, PictureSource, VectorSource
@@ -51,6 +56,11 @@ class AsyncSightwire:
         self.schedules = Schedules(self)
         self.backups = Backups(self)
         self.training = Training(self)
+        self.pipelines = Pipelines(self)
+        self.runs = Runs(self)
+        self.models = Models(self)
+        self.reviews = Reviews(self)
+        self.reviewers = Reviewers(self)
 
     async def search(
         self,

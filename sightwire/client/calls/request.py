@@ -39,8 +39,10 @@ class Call(Generic[Result]):
     method: str
     path: str
     read: Callable[[bytes], Result]
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     body: Any = None
+    #: Text instead of a JSON `body`.
+    yaml: str = ""
     #: JSON documents, a line each, instead of one `body`.
     lines: Sequence[bytes] = ()
     picture: Picture | Path | None = None
@@ -52,6 +54,8 @@ class Call(Generic[Result]):
 
     def content(self, picture: Picture | None) -> dict[str, Any]:
         """The arguments that carry the body in httpx's `request`; `picture` holds the bytes when there are any."""
+        if self.yaml:
+            return {"content": self.yaml.encode(), "headers": {"content-type": "application/yaml"}}
         if self.lines:
             return {"content": b"\n".join(self.lines), "headers": {"content-type": "application/x-ndjson"}}
         if picture is None:

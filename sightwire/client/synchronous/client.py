@@ -19,7 +19,12 @@ from sightwire.client.synchronous.backups import Backups
 from sightwire.client.synchronous.collections import Collections
 from sightwire.client.synchronous.index import Index
 from sightwire.client.synchronous.items import Items
+from sightwire.client.synchronous.models import Models
 from sightwire.client.synchronous.operations import Operations
+from sightwire.client.synchronous.pipelines import Pipelines
+from sightwire.client.synchronous.reviewers import Reviewers
+from sightwire.client.synchronous.reviews import Reviews
+from sightwire.client.synchronous.runs import Runs
 from sightwire.client.synchronous.schedules import Schedules
 from sightwire.client.synchronous.training import Training
 from sightwire.contracts.diagnosis import PlatformDiagnosis
@@ -51,6 +56,11 @@ class Sightwire:
         self.schedules = Schedules(self)
         self.backups = Backups(self)
         self.training = Training(self)
+        self.pipelines = Pipelines(self)
+        self.runs = Runs(self)
+        self.models = Models(self)
+        self.reviews = Reviews(self)
+        self.reviewers = Reviewers(self)
 
     def search(
         self,

@@ -1,0 +1,58 @@
+"""`sightwire.pipelines`: definitions that the orchestrator keeps."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sightwire.client import calls
+from sightwire.contracts.pipeline_control import PipelineList, PipelineSummary, RunReport
+from sightwire.contracts.pipelines import PipelineDefinition
+
+if TYPE_CHECKING:
+    from sightwire.client.asynchronous.client import AsyncSightwire
+
+
+class Pipelines:
+    """`sightwire.pipelines`."""
+
+    def __init__(self, sightwire: "AsyncSightwire") -> None:
+        self._send = sightwire.send
+
+    async def submit(self, definition: str | Mapping[str, Any], *, any_type: bool = False) -> PipelineSummary:
+        """Store a definition: YAML or JSON text, or the document itself. A stored version never changes.
+
+        `any_type` takes types of tasks that only workers elsewhere know.
+
+        Example::
+
+            await sightwire.pipelines.submit(Path("drafts.yaml").read_text())
+        """
+        return await self._send(calls.submit_pipeline(definition, any_type=any_type))
+
+    async def list(self) -> PipelineList:
+        """The newest version of each pipeline."""
+        return await self._send(calls.list_pipelines())
+
+    async def get(self, name: str, *, version: str | None = None) -> PipelineDefinition:
+        """A definition; without a version the newest."""
+        return await self._send(calls.get_pipeline(name, version=version))
+
+    async def draw(self, name: str, *, version: str | None = None) -> str:
+        """A definition as a flowchart for Mermaid."""
+        return await self._send(calls.draw_pipeline(name, version=version))
+
+    async def run(
+        self,
+        name: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        version: str | None = None,
+        run: str | None = None,
+    ) -> RunReport:
+        """Begin a run, whose id is `run` or any; `sightwire.runs` follows it.
+
+        Example::
+
+            begun = await sightwire.pipelines.run("drafts", {"topic": "lighthouses"})
+            ended = await sightwire.runs.wait(begun.run)
+        """
+        return await self._send(calls.start_run(name, parameters, version=version, run=run))

@@ -1,0 +1,102 @@
+"""`sightwire.models`: the registry of models."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sightwire.client import calls
+from sightwire.contracts.model_control import AliasMoves, ModelList, ModelRegistration, RegisteredModel
+from sightwire.contracts.models import AliasMove, ModelComparison, ModelId, ModelLineage, ModelNotes
+
+if TYPE_CHECKING:
+    from sightwire.client.synchronous.client import Sightwire
+
+
+class Models:
+    """`sightwire.models`. Models are named as NAME, NAME:VERSION or NAME@ALIAS."""
+
+    def __init__(self, sightwire: "Sightwire") -> None:
+        self._send = sightwire.send
+
+    def register(
+        self,
+        bundle: Mapping[str, str],
+        *,
+        notes: ModelNotes | Mapping[str, Any] | None = None,
+        lineage: ModelLineage | Mapping[str, Any] | None = None,
+        expected_sha256: str | None = None,
+    ) -> ModelRegistration:
+        """Register a bundle in the blob store, or in a folder of the orchestrator's machine.
+
+        Example::
+
+            sightwire.models.register({"kind": "stored", "prefix": "bundles/clipart-2"})
+        """
+        return self._send(calls.register_model(bundle, notes=notes, lineage=lineage, expected_sha256=expected_sha256))
+
+    def list(
+        self,
+        *,
+        name: str | None = None,
+        space: str | None = None,
+        tag: str | None = None,
+        alias: str | None = None,
+        with_deprecated: bool = False,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> ModelList:
+        """Versions by name, the newest of each first."""
+        return self._send(
+            calls.list_models(
+                name=name,
+                space=space,
+                tag=tag,
+                alias=alias,
+                with_deprecated=with_deprecated,
+                limit=limit,
+                cursor=cursor,
+            )
+        )
+
+    def get(self, model: str) -> RegisteredModel:
+        """A version and its aliases."""
+        return self._send(calls.get_model(model))
+
+    def lineage(self, model: str) -> ModelList:
+        """The version, the one that it was made from, and so on to the first one."""
+        return self._send(calls.get_lineage(model))
+
+    def compare(self, before: str, after: str) -> ModelComparison:
+        """What differs between two versions."""
+        return self._send(calls.compare_models(before, after))
+
+    def annotate(
+        self, model: str, notes: ModelNotes | Mapping[str, Any], *, expected_revision: int | None = None
+    ) -> RegisteredModel:
+        """Give a version other notes; what is left out is removed."""
+        return self._send(calls.annotate_model(model, notes, expected_revision=expected_revision))
+
+    def deprecate(self, model: str, reason: str, *, replacement: ModelId | None = None) -> RegisteredModel:
+        """Mark a version as one not to be used any more."""
+        return self._send(calls.deprecate_model(model, reason, replacement=replacement))
+
+    def aliases(self, name: str) -> AliasMoves:
+        """The last move of each alias that a model has."""
+        return self._send(calls.list_aliases(name))
+
+    def alias_history(self, name: str, alias: str) -> AliasMoves:
+        """All moves of an alias, the last one first."""
+        return self._send(calls.read_alias(name, alias))
+
+    def set_alias(
+        self, name: str, alias: str, version: str, *, expected: str | None = None, reason: str = ""
+    ) -> AliasMove:
+        """Let an alias mean a version; only if it means `expected` now, where given."""
+        return self._send(calls.set_alias(name, alias, version, expected=expected, reason=reason))
+
+    def remove_alias(self, name: str, alias: str, *, expected: str | None = None, reason: str = "") -> AliasMove:
+        """Take an alias away."""
+        return self._send(calls.remove_alias(name, alias, expected=expected, reason=reason))
+
+    def roll_back_alias(self, name: str, alias: str, *, reason: str = "") -> AliasMove:
+        """Let an alias mean what it meant before its last move."""
+        return self._send(calls.roll_back_alias(name, alias, reason=reason))
