@@ -3,7 +3,7 @@
 import pytest
 
 from sightwire.errors import ConfigurationError, UnauthorizedError
-from sightwire.security.keys import KeyCheck, is_loopback, require_key_unless_loopback
+from sightwire.security.keys import ADMIN, KeyCheck, is_loopback, require_key_unless_loopback, require_long_keys
 
 KEY = "correct-horse-battery"
 
@@ -59,3 +59,29 @@ def test_without_a_configured_key_nothing_is_asked():
     check = KeyCheck(None)
     assert not check.is_required
     check.check_headers([])
+
+
+def test_the_name_of_a_key_is_told():
+    check = KeyCheck(KEY, {"ada": "another-key-of-ada"})
+    assert check.check_headers([(b"x-api-key", KEY.encode())]) == ADMIN
+    assert check.check_headers([(b"x-api-key", b"another-key-of-ada")]) == "ada"
+    assert KeyCheck(None).check_headers([]) is None
+
+
+def test_named_keys_alone_are_asked_for():
+    check = KeyCheck(None, {"ada": "another-key-of-ada"})
+    with pytest.raises(UnauthorizedError, match="needs an API key"):
+        check.check_headers([])
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"ada": "short"}, "the key 'ada' needs at least 16 characters, got 5"),
+        ({"ada": KEY, "bob": KEY}, "the same key"),
+    ],
+)
+def test_named_keys_must_be_long_and_differ(keys: dict[str, str], message: str):
+    with pytest.raises(ConfigurationError, match=message):
+        require_long_keys(keys)
+    require_long_keys({"ada": KEY, "bob": "another-key-of-bob"})
