@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from sightwire.bus.connection import Bus
 from sightwire.contracts.control import ControlReply
 from sightwire.ending_tasks import end_tasks
-from sightwire.errors import InvalidInputError, SightwireError, kinds_of
+from sightwire.errors import InvalidInputError, SightwireError, TooLargeError, kinds_of
 
 logger = logging.getLogger(__name__)
 
@@ -75,8 +75,11 @@ class Responder(Generic[Request]):
             logger.info("refused a request", extra={"subject": self._subject, "error": reply.error})
         if not message.reply:
             return
+        data = reply.model_dump_json().encode()
+        if len(data) > self._bus.client.max_payload:
+            data = _too_large(len(data), self._bus.client.max_payload).model_dump_json().encode()
         try:
-            await self._bus.client.publish(message.reply, reply.model_dump_json().encode())
+            await self._bus.client.publish(message.reply, data)
         except NatsError as error:
             logger.warning("an answer was lost", extra={"subject": self._subject, "error": repr(error)})
 
@@ -100,3 +103,8 @@ class Responder(Generic[Request]):
                 f"{'.'.join(map(str, item['loc'])) or 'request'}: {item['msg']}" for item in error.errors()
             )
             raise InvalidInputError(f"not a request that {self._subject!r} answers: {problems}") from None
+
+
+def _too_large(length: int, most: int) -> ControlReply:
+    detail = f"the answer has {length} bytes, and a message may have {most}; ask for less"
+    return ControlReply(error_code=TooLargeError.code, error=detail)

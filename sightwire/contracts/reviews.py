@@ -234,13 +234,20 @@ class Decided(_Value):
     decision: ReviewDecision
 
 
+class Commented(_Value):
+    """Somebody said something that decides nothing."""
+
+    kind: Literal["commented"] = "commented"
+    comment: str
+
+
 class Withdrawn(_Value):
     """The run ended; nobody waits for a decision."""
 
     kind: Literal["withdrawn"] = "withdrawn"
 
 
-Act = Asked | Assigned | NobodyFound | Reminded | Escalated | Delegated | Released | Decided | Withdrawn
+Act = Asked | Assigned | NobodyFound | Reminded | Escalated | Delegated | Released | Commented | Decided | Withdrawn
 
 #: Reads and writes acts as JSON.
 ACTS: TypeAdapter[Act] = TypeAdapter(Annotated[Act, Field(discriminator="kind")])

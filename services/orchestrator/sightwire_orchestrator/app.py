@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 from uuid_utils import uuid4
 
+from sightwire.blobs import open_blob_store
 from sightwire.bus.connection import Bus
 from sightwire.bus.leases import LeaseKeeper
 from sightwire.ending_tasks import end_tasks
@@ -41,7 +42,8 @@ async def run(context: ServiceContext[OrchestratorSettings]) -> None:
         handlers = HandlerRegistry.with_builtin_types()
         handlers.add_installed()
         shared = await resources.enter_async_context(open_resources(settings, bus=bus))
-        parts = TermParts(settings, bus, database, RunStore(database), handlers, shared)
+        blobs = open_blob_store(settings.blobs_url)
+        parts = TermParts(settings, bus, database, blobs, RunStore(database), handlers, shared)
         owner = uuid4().hex
         terms = Terms(LeaseKeeper(bus, owner), parts.runs, owner, parts.term)
         running = [

@@ -4,9 +4,12 @@ from faststream.nats import JStream, NatsBroker
 
 from sightwire.bus.asyncapi import asyncapi_document
 from sightwire.contracts import subjects
+from sightwire.contracts.model_control import ModelsRequest
+from sightwire.contracts.models import ModelPromoted, ModelRegistered, ModelRolledBack
 from sightwire.contracts.pipeline_control import PipelinesRequest
 from sightwire.contracts.pipelines import AttemptAbandoned, PipelineRunEnded, TaskOrder, TaskResult
-from sightwire.contracts.streams import PIPELINES, TASKS
+from sightwire.contracts.review_control import ReviewsRequest
+from sightwire.contracts.streams import MODELS, PIPELINES, TASKS
 
 
 def describe() -> bytes:
@@ -44,6 +47,24 @@ def describe() -> bytes:
         title="control-pipelines",
         description="Asks the active orchestrator, which answers with a ControlReply on the reply subject.",
     )(_control_request)
+    broker.subscriber(
+        subjects.CONTROL_MODELS,
+        title="control-models",
+        description="Asks the active orchestrator about registered models, and what embedders serve.",
+    )(_models_request)
+    broker.subscriber(
+        subjects.CONTROL_REVIEWS,
+        title="control-reviews",
+        description="Asks the active orchestrator about reviews and reviewers.",
+    )(_reviews_request)
+    for subject, title, description, handler in (
+        (subjects.MODELS_REGISTERED, "model-registered", "A version of a model can be fetched.", _registered),
+        (subjects.MODELS_PROMOTED, "model-promoted", "An alias of a model got a version.", _promoted),
+        (subjects.MODELS_ROLLED_BACK, "model-rolled-back", "An alias got back what it meant before.", _rolled_back),
+    ):
+        broker.subscriber(subject, stream=JStream(MODELS.name, declare=False), title=title, description=description)(
+            handler
+        )
     return asyncapi_document(broker, title="Sightwire orchestrator", description="Runs pipelines over the bus.")
 
 
@@ -61,3 +82,18 @@ async def _ended(event: PipelineRunEnded) -> None: ...
 
 
 async def _control_request(request: PipelinesRequest) -> None: ...
+
+
+async def _models_request(request: ModelsRequest) -> None: ...
+
+
+async def _reviews_request(request: ReviewsRequest) -> None: ...
+
+
+async def _registered(event: ModelRegistered) -> None: ...
+
+
+async def _promoted(event: ModelPromoted) -> None: ...
+
+
+async def _rolled_back(event: ModelRolledBack) -> None: ...

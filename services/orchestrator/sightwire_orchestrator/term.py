@@ -7,13 +7,19 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from sightwire.blobs import BlobStore
 from sightwire.bus.connection import Bus
 from sightwire.contracts.pipelines import RunId
 from sightwire.ending_tasks import end_tasks
 from sightwire.errors import ConflictError, NotFoundError, SightwireError
+from sightwire_orchestrator.control.model_requests import ModelsDesk
 from sightwire_orchestrator.control.requests import PipelinesDesk
+from sightwire_orchestrator.control.review_requests import ReviewsDesk
 from sightwire_orchestrator.execution.callbacks import CallbackSender
 from sightwire_orchestrator.execution.engine import Engine
+from sightwire_orchestrator.registry.events import ModelEventStore
+from sightwire_orchestrator.registry.publishing import ModelEventPublisher
+from sightwire_orchestrator.registry.service import ModelRegistry
 from sightwire_orchestrator.reviews.opening import ReviewOffice, open_office
 from sightwire_orchestrator.runs.events import ReviewDecided
 from sightwire_orchestrator.settings import OrchestratorSettings
@@ -36,6 +42,7 @@ class TermParts:
     settings: OrchestratorSettings
     bus: Bus
     database: Database
+    blobs: BlobStore
     runs: RunStore
     handlers: HandlerRegistry
     resources: TaskResources
@@ -58,11 +65,21 @@ class TermParts:
             self.database, self.settings, tell_run, webhooks=self.resources.webhooks, mail=self.resources.mail
         )
         engine = Engine(self.bus, self.runs, pipelines, IdempotentResults(self.database), office.desk, epoch=epoch)
+        publisher = ModelEventPublisher(self.bus, ModelEventStore(self.database))
         requests = PipelinesDesk(self.bus, engine, self.runs, pipelines, self.handlers)
+        models = ModelsDesk(self.bus, ModelRegistry(self.database, self.blobs), publisher.look)
+        reviews = ReviewsDesk(self.bus, office)
         callbacks = CallbackSender(self.bus, pipelines, self.resources.webhooks)
         try:
             await engine.start()
-            async with callbacks.sending(), _kept_at(office), requests.answering():
+            async with (
+                callbacks.sending(),
+                _kept_at(office),
+                publisher.publishing(),
+                requests.answering(),
+                models.answering(),
+                reviews.answering(),
+            ):
                 yield engine
         finally:
             await engine.stop()

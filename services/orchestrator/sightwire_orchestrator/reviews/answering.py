@@ -1,10 +1,20 @@
 """What people may do with a review. Decides only."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sightwire.contracts.reviews import Actor, Decided, Delegated, Review, ReviewDecision, Reviewer
+from sightwire.contracts.reviews import (
+    Actor,
+    Commented,
+    Decided,
+    Delegated,
+    Review,
+    ReviewDecision,
+    Reviewer,
+    ReviewerId,
+)
 from sightwire.errors import ConflictError
-from sightwire_orchestrator.reviews.assigning import Workload, has_room
+from sightwire_orchestrator.reviews.assigning import Workload, assign, has_room
 from sightwire_orchestrator.reviews.availability import is_reachable
 from sightwire_orchestrator.reviews.recording import Change, record
 
@@ -43,8 +53,7 @@ def delegate(
     Raises:
         ConflictError: the review has ended, or `to` is not there, or has as much to do as is allowed.
     """
-    if not review.status.is_open:
-        raise ConflictError(f"review {review.id} was {_end_of(review)}; there is nothing to delegate")
+    _refuse_ended(review)
     if review.reviewer == to.id:
         return record(review, (), actor, now)
     if not is_reachable(to, now):
@@ -56,6 +65,43 @@ def delegate(
         )
     act = Delegated(previous=review.reviewer, reviewer=to.id, comment=comment)
     return record(review, (act,), actor, now)
+
+
+def reassign(
+    review: Review,
+    reviewers: Sequence[Reviewer],
+    workload: Mapping[ReviewerId, Workload],
+    actor: Actor,
+    now: datetime,
+    *,
+    comment: str = "",
+) -> Change:
+    """Gives a review to whoever of the others suits best now; `workload` is that of all.
+
+    Raises:
+        ConflictError: the review has ended, or nobody else can take it.
+    """
+    _refuse_ended(review)
+    chosen = assign(review, reviewers, workload, now)
+    if chosen is None:
+        raise ConflictError(f"there is nobody else who can take review {review.id} now")
+    return record(review, (Delegated(previous=review.reviewer, reviewer=chosen, comment=comment),), actor, now)
+
+
+def comment(review: Review, text: str, actor: Actor, now: datetime) -> Change:
+    """Something that anyone says of an open review.
+
+    Raises:
+        ConflictError: the review has ended.
+    """
+    if not review.status.is_open:
+        raise ConflictError(f"review {review.id} was {_end_of(review)} and takes no comments any more")
+    return record(review, (Commented(comment=text),), actor, now)
+
+
+def _refuse_ended(review: Review) -> None:
+    if not review.status.is_open:
+        raise ConflictError(f"review {review.id} was {_end_of(review)}; there is nothing to delegate")
 
 
 def _end_of(review: Review) -> str:

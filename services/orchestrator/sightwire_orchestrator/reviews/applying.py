@@ -7,6 +7,7 @@ from sightwire.contracts.reviews import (
     Act,
     Asked,
     Assigned,
+    Commented,
     Decided,
     Delegated,
     Escalated,
@@ -34,7 +35,7 @@ def apply(review: Review, act: Act, at: datetime) -> Review:
 
 def _changes(review: Review, act: Act, at: datetime) -> dict[str, Any]:
     match act:
-        case Asked():
+        case Asked() | Commented():
             return {}
         case Assigned():
             return _with_reviewer(review, act.reviewer, at)

@@ -19,7 +19,7 @@ from sightwire.contracts.reviews import (
 )
 from sightwire.errors import ConflictError, SightwireError
 from sightwire_orchestrator.reviews.advancing import DEFAULT_REMINDERS, DESK, ReminderPolicy, moment_after
-from sightwire_orchestrator.reviews.answering import decide, delegate
+from sightwire_orchestrator.reviews.answering import comment, decide, delegate, reassign
 from sightwire_orchestrator.reviews.applying import begin
 from sightwire_orchestrator.reviews.assigning import Workload, assign
 from sightwire_orchestrator.reviews.availability import is_reachable
@@ -126,6 +126,35 @@ class ReviewDesk:
         async with self._assigning:
             return await self._change(id_, delegation)
 
+    async def reassign(self, id_: str, actor: Actor, *, comment: str = "") -> Review:
+        """Gives a review to whoever else suits best now, as new ones are given.
+
+        Raises:
+            ConflictError: the review has ended, or nobody else can take it.
+            NotFoundError: there is no such review.
+        """
+
+        async def reassignment(review: Review) -> Change:
+            now = self._clock()
+            reviewers, workload = await self._reviewers.all(), await self._reviews.workload(now)
+            return reassign(review, reviewers, workload, actor, now, comment=comment)
+
+        async with self._assigning:
+            return await self._change(id_, reassignment)
+
+    async def add_comment(self, id_: str, text: str, actor: Actor) -> Review:
+        """Adds to the trail what somebody says.
+
+        Raises:
+            ConflictError: the review has ended.
+            NotFoundError: there is no such review.
+        """
+
+        async def commenting(review: Review) -> Change:
+            return comment(review, text, actor, self._clock())
+
+        return await self._change(id_, commenting)
+
     async def tend(self) -> None:
         """Does what is due: takes reviews from those who are absent, reminds, escalates, assigns, tells runs.
 
@@ -169,6 +198,18 @@ class ReviewDesk:
         stored = await self._reviewers.put(reviewer)
         await self.tend()
         return stored
+
+    async def deactivate(self, id_: str) -> Reviewer:
+        """A reviewer is no longer asked, and reviews go to others; of one who is not asked nothing changes.
+
+        Raises:
+            ConflictError: the profile was changed at the same moment.
+            NotFoundError: there is no such reviewer.
+        """
+        present = await self._reviewers.get(id_)
+        if not present.is_active:
+            return present
+        return await self.put_reviewer(present.model_copy(update={"is_active": False}))
 
     async def _withdrawal(self, review: Review) -> Change:
         acts = (Withdrawn(),) if review.status.is_open else ()

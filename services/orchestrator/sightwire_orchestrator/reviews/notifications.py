@@ -7,6 +7,7 @@ from sightwire.contracts.reviews import (
     Asked,
     Assigned,
     AuditEntry,
+    Commented,
     Decided,
     Delegated,
     Escalated,
@@ -22,7 +23,7 @@ from sightwire.contracts.reviews import (
 def notifications_of(review: Review, entry: AuditEntry) -> Iterator[ReviewNotification]:
     """What is to be said about an act, with the review as it is after it."""
     match act := entry.act:
-        case Asked():
+        case Asked() | Commented():
             return
         case Assigned():
             yield _notification(review, entry, "assigned", to=act.reviewer)

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, func, or_, select
+from sqlalchemy import Connection, Select, and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from sightwire.contracts.reviews import AuditEntry, Review, ReviewerId, ReviewNotification, ReviewStatus
@@ -26,6 +26,7 @@ from sightwire_orchestrator.reviews.review_rows import (
 )
 from sightwire_orchestrator.reviews.statistics import ReviewTimes
 from sightwire_orchestrator.reviews.tables import review_acts, review_notifications, reviewers, reviews
+from sightwire_orchestrator.storage.cursors import read_cursor, write_cursor
 from sightwire_orchestrator.storage.database import Database
 
 #: A notification, and the name of the channel that it is for.
@@ -34,6 +35,7 @@ Addressed = tuple[ReviewNotification, str]
 OPEN_STATUSES: Final = frozenset(status for status in ReviewStatus if status.is_open)
 
 _IS_OPEN: Final = reviews.c.ended_at.is_(None)
+_NEWEST_FIRST: Final = select(*COLUMNS_WITHOUT_DATA).order_by(reviews.c.asked_at.desc(), reviews.c.id.desc())
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class ReviewFilter:
     run: str | None = None
     asked_from: datetime | None = None
     asked_before: datetime | None = None
+    specialization: str | None = None
+    deadline_before: datetime | None = None
 
 
 class ReviewStore:
@@ -91,8 +95,25 @@ class ReviewStore:
 
     async def select(self, filter: ReviewFilter, *, limit: int | None = 100) -> list[Review]:
         """Reviews without their data, those asked for last first."""
-        newest_first = select(*COLUMNS_WITHOUT_DATA).order_by(reviews.c.asked_at.desc(), reviews.c.id.desc())
-        return await self._found(newest_first.where(*_conditions(filter)).limit(limit))
+        return await self._found(_NEWEST_FIRST.where(*_conditions(filter)).limit(limit))
+
+    async def page(
+        self, filter: ReviewFilter, *, limit: int, cursor: str | None = None
+    ) -> tuple[list[Review], str | None]:
+        """Reviews without their data, those asked for last first, and the cursor of those that follow, if any do.
+
+        Raises:
+            InvalidInputError: the cursor is none that a page had.
+        """
+        conditions = _conditions(filter)
+        if cursor is not None:
+            asked_at, id_ = read_cursor(cursor)
+            conditions.append(
+                or_(reviews.c.asked_at < asked_at, and_(reviews.c.asked_at == asked_at, reviews.c.id < id_))
+            )
+        found = await self._found(_NEWEST_FIRST.where(*conditions).limit(limit + 1))
+        page = found[:limit]
+        return page, write_cursor(page[-1].asked_at, page[-1].id) if len(found) > limit else None
 
     async def trail(self, id_: str) -> list[AuditEntry]:
         """All acts of a review, in order; empty when there is no such review."""
@@ -193,4 +214,8 @@ def _conditions(wanted: ReviewFilter) -> list[Any]:
         conditions.append(reviews.c.asked_at >= wanted.asked_from)
     if wanted.asked_before is not None:
         conditions.append(reviews.c.asked_at < wanted.asked_before)
+    if wanted.specialization is not None:
+        conditions.append(reviews.c.specialization == wanted.specialization)
+    if wanted.deadline_before is not None:
+        conditions.append(reviews.c.deadline < wanted.deadline_before)
     return conditions

@@ -1,7 +1,5 @@
 """Lists of runs, page by page."""
 
-import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, Select, and_, or_, select
 
 from sightwire.contracts.pipelines import PipelineRunState
-from sightwire.errors import InvalidInputError
+from sightwire_orchestrator.storage.cursors import read_cursor, write_cursor
 from sightwire_orchestrator.storage.tables import runs
 
 
@@ -61,7 +59,7 @@ def page_statement(wanted: RunFilter, limit: int, cursor: str | None) -> Select[
     if wanted.started_before is not None:
         conditions.append(runs.c.started_at < wanted.started_before)
     if cursor is not None:
-        started_at, run = _read_cursor(cursor)
+        started_at, run = read_cursor(cursor)
         conditions.append(or_(runs.c.started_at < started_at, and_(runs.c.started_at == started_at, runs.c.id < run)))
     return select(*_COLUMNS).where(*conditions).order_by(runs.c.started_at.desc(), runs.c.id.desc()).limit(limit + 1)
 
@@ -81,19 +79,5 @@ def page_of(rows: Sequence[Row[Any]], limit: int) -> RunPage:
         )
         for row in rows[:limit]
     )
-    return RunPage(summaries, _cursor_after(summaries[-1]) if len(rows) > limit else None)
-
-
-def _cursor_after(last: RunSummary) -> str:
-    return base64.urlsafe_b64encode(f"{last.started_at.isoformat()} {last.id}".encode()).decode()
-
-
-def _read_cursor(cursor: str) -> tuple[datetime, str]:
-    try:
-        started_at, run = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
-        moment = datetime.fromisoformat(started_at)
-    except (binascii.Error, ValueError):
-        raise InvalidInputError(f"cursor {cursor!r} is none that a page of runs had") from None
-    if moment.tzinfo is None:
-        raise InvalidInputError(f"cursor {cursor!r} is none that a page of runs had")
-    return moment, run
+    has_more = len(rows) > limit
+    return RunPage(summaries, write_cursor(summaries[-1].started_at, summaries[-1].id) if has_more else None)
