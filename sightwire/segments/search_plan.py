@@ -27,6 +27,8 @@ class SearchPlan:
     """`candidates` is how many vectors a graph search keeps, or inverted lists compare; None for exact search."""
 
     candidates: int | None
+    #: Of what inverted lists compared by codes, the best so many are compared again with the whole vectors.
+    compared_again: int = 0
 
     @property
     def exact(self) -> bool:
@@ -79,7 +81,7 @@ def plan_list_search(*, rows: int, allowed: int, candidates: int, lists: int, pr
         lists: inverted lists of the field.
     """
     compared = max(math.ceil(rows * min(probes, lists) / lists), _COMPARED_PER_CANDIDATE * candidates)
-    return SearchPlan(compared) if compared < allowed else EXACT_SEARCH
+    return SearchPlan(compared, compared_again=candidates) if compared < allowed else EXACT_SEARCH
 
 
 def widened_plan(plan: SearchPlan, *, allowed: int, graph_m: int) -> SearchPlan:

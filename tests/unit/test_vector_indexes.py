@@ -341,3 +341,20 @@ def test_in_a_hurry_a_segment_is_indexed_by_lists(tmp_path: Path) -> None:
         tmp_path, items, schema=schema, indexes=IndexPolicy(IndexParameters(), min_rows=1_000, hurry=True)
     )
     assert segment.fields["v"].kind is IndexKind.IVF_SQ
+
+
+def test_more_effort_finds_more_behind_small_codes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+    vectors = rng.standard_normal((12_000, 64)).astype(np.float32)
+    parameters = IndexParameters(pq_bytes=4, lists=32, probes=8)
+    index = indexed_field(tmp_path, IndexKind.IVF_PQ, vectors, Metric.L2, parameters)
+    queries = vectors[:50] + 0.5 * rng.standard_normal((50, 64)).astype(np.float32)
+    exact = index.search(queries, K, exact=True).rows
+
+    def recall(effort: int) -> float:
+        found = index.search(queries, K, ef_search=effort).rows
+        return float(np.mean([len(set(a) & set(b)) / K for a, b in zip(found.tolist(), exact.tolist(), strict=True)]))
+
+    little, much = recall(64), recall(192)
+    assert little < 0.6
+    assert much > little + 0.15

@@ -132,13 +132,15 @@ class InvertedListIndex:
         return 4 * int(self._lists.ntotal)
 
     def plan(self, *, allowed: int, k: int, ef_search: int) -> SearchPlan:
-        effort = max(1.0, ef_search / self._parameters.ef_search)
+        own = self._parameters
+        effort = max(1.0, ef_search / own.ef_search)
         return plan_list_search(
             rows=self._lists.ntotal,
             allowed=allowed,
-            candidates=self._candidates(k),
+            # Codes err, so that reading more lists alone would not find more.
+            candidates=min(int(self._lists.ntotal), max(k * own.rerank, own.ef_search, ef_search)),
             lists=self._lists.nlist,
-            probes=math.ceil(self._parameters.probes * effort),
+            probes=math.ceil(own.probes * effort),
         )
 
     def search(self, queries: Matrix, k: int, selection: Selection | None, plan: SearchPlan) -> tuple[Matrix, Rows]:
@@ -146,7 +148,9 @@ class InvertedListIndex:
         centroid_distances, nearest_lists = self._lists.quantizer.search(queries, self._lists.nlist)
         allowed = self._list_sizes if selection is None else self._allowed_by_list(selection)
         read = lists_to_read(nearest_lists, allowed, plan.candidates)
-        distances, rows = self._search_lists(queries, k, selection, read, centroid_distances)
+        kept = max(k, plan.compared_again)
+        distances, rows = self._search_lists(queries, kept, selection, read, centroid_distances)
+        distances, rows = best_candidates(self._vectors, queries, rows, k)
         if selection is not None:
             against = is_filtered_against(nearest_lists, self._list_sizes, allowed, plan.candidates)
             if against.any():
@@ -154,14 +158,13 @@ class InvertedListIndex:
         return distances, rows
 
     def _search_lists(
-        self, queries: Matrix, k: int, selection: Selection | None, read: Rows, centroid_distances: Matrix
+        self, queries: Matrix, kept: int, selection: Selection | None, read: Rows, centroid_distances: Matrix
     ) -> tuple[Matrix, Rows]:
-        """Searches the lists that `lists_to_read` chose for each query."""
+        """The nearest `kept` by their codes in the lists that `lists_to_read` chose for each query."""
         # FAISS holds plain pointers: all that it is given must be named here to live until the search is done.
         selector = None if selection is None else faiss.IDSelectorBitmap(selection.bitmap)
         parameters = faiss.IVFSearchParameters(nprobe=read.shape[1], sel=selector)
         centroid_distances = np.ascontiguousarray(centroid_distances[:, : read.shape[1]])
-        kept = self._candidates(k)
         distances = np.empty((len(queries), kept), dtype=np.float32)
         rows = np.empty((len(queries), kept), dtype=np.int64)
         self._lists.search_preassigned_c(
@@ -175,11 +178,7 @@ class InvertedListIndex:
             False,
             parameters,
         )
-        return best_candidates(self._vectors, queries, rows, k)
-
-    def _candidates(self, k: int) -> int:
-        """Vectors that are compared again with the query when `k` are wanted."""
-        return min(int(self._lists.ntotal), max(k * self._parameters.rerank, self._parameters.ef_search))
+        return distances, rows
 
     @cached_property
     def _list_sizes(self) -> npt.NDArray[np.int64]:
