@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from sightwire_orchestrator.app import run
+from sightwire_orchestrator.registry.service import ModelRegistry
 from sightwire_orchestrator.settings import OrchestratorSettings
+from sightwire_orchestrator.storage.database import Database
 from sightwire_orchestrator.tasks.resources import open_resources
 from sightwire_orchestrator.workers.worker import Worker
 
 from services.orchestrator.tests import worker_process
 from services.orchestrator.tests.watched_handlers import watched_handlers
+from sightwire.blobs import open_blob_store
 from sightwire.bus.connection import Bus
 from sightwire.bus.pipelines import PipelinesClient
 from sightwire.contracts.pipeline_control import RunReport, StartRun, SubmitPipeline
@@ -47,6 +50,7 @@ class OrchestratorWorld:
             "SIGHTWIRE_NATS_PASSWORD": self._server.access.password,
             "SIGHTWIRE_ORCHESTRATOR_DATABASE_URL": f"sqlite:///{self.folder}/orchestrator.db",
             "SIGHTWIRE_ORCHESTRATOR_WORKER_CONCURRENCY": "0",
+            "SIGHTWIRE_BLOBS_URL": str(self.folder / "blobs"),
         }
 
     def settings(self, **changes: Any) -> OrchestratorSettings:
@@ -65,6 +69,17 @@ class OrchestratorWorld:
         finally:
             context.stopping.set()
             await running
+
+    @asynccontextmanager
+    async def registry(self) -> AsyncIterator[ModelRegistry]:
+        """The registry on the same database, as who has no orchestrator changes it."""
+        settings = self.settings()
+        database = Database(settings.orchestrator_database_url.get_secret_value())
+        await database.open()
+        try:
+            yield ModelRegistry(database, open_blob_store(settings.blobs_url))
+        finally:
+            await database.close()
 
     @asynccontextmanager
     async def worker(self, concurrency: int = 8) -> AsyncIterator[None]:
