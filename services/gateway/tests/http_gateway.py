@@ -5,9 +5,10 @@ anything is tested with the whole platform, in tests/e2e.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import grpc.aio
@@ -133,9 +134,14 @@ class RunningGateway:
 
 @asynccontextmanager
 async def run_gateway(
-    settings: Callable[..., GatewaySettings], *, admin_key: str | None = None, **changes: Any
+    settings: Callable[..., GatewaySettings],
+    *,
+    admin_key: str | None = None,
+    named_keys: Mapping[str, str] = MappingProxyType({}),
+    embedder: SmallEmbedder | None = None,
+    **changes: Any,
 ) -> AsyncIterator[RunningGateway]:
-    embedder, searcher, health = SmallEmbedder(), SmallSearcher(), HealthServicer()
+    embedder, searcher, health = embedder or SmallEmbedder(), SmallSearcher(), HealthServicer()
     services = grpc.aio.server(options=[("grpc.max_receive_message_length", -1)])
     embedder_pb2_grpc.add_EmbedderServicer_to_server(embedder, services)
     searcher_pb2_grpc.add_SearcherServicer_to_server(searcher, services)
@@ -146,7 +152,7 @@ async def run_gateway(
     stopping = asyncio.Event()
     chosen = settings(gateway_embedder_address=address, gateway_searcher_address=address, gateway_port=0, **changes)
     async with open_gateway(Configuration(chosen), stopping=stopping) as gateway:
-        server = make_server(make_app(gateway, KeyCheck(admin_key)), chosen)
+        server = make_server(make_app(gateway, KeyCheck(admin_key, named_keys)), chosen)
         serving = asyncio.create_task(server.serve())
         while not server.started:  # noqa: ASYNC110  the server has no event for it
             await asyncio.sleep(0.01)
