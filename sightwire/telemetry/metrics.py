@@ -1,8 +1,9 @@
 """Prometheus metrics. Each service declares its own next to the code that counts; this renders them."""
 
+import time
 from typing import Final
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Info, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Gauge, Info, generate_latest
 
 from sightwire import __version__
 
@@ -15,6 +16,9 @@ METRICS_CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
 _BUILD = Info("sightwire_build", "Version that runs")
 _BUILD.info({"version": __version__})
+_STARTED_AT: Final = time.monotonic()
+_UPTIME = Gauge("sightwire_uptime_seconds", "Time since the process began")
+_UPTIME.set_function(lambda: time.monotonic() - _STARTED_AT)
 
 
 def render_metrics() -> bytes:
