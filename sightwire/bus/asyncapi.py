@@ -17,6 +17,7 @@ _ILLEGAL: Final = re.compile(r"[^A-Za-z0-9._#-]")
 _ADDRESSES: Final = {
     subjects.INGEST_ALL: subjects.ingest("{collection}"),
     subjects.EMBEDDED_ALL: subjects.embedded("{collection}", "{space}"),
+    subjects.REEMBED_ALL: subjects.reembed("{collection}"),
     subjects.index_ready("*"): subjects.index_ready("{collection}"),
     subjects.index_failed("*"): subjects.index_failed("{collection}"),
     subjects.index_build("*"): subjects.index_build("{collection}"),

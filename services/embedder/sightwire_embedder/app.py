@@ -1,83 +1,117 @@
-"""Wires the embedder: bundle, bus, ingest pipeline, gRPC server, health."""
+"""Wires the embedder: models, bus, pipelines, gRPC server, announcements, health."""
 
 import asyncio
 import gc
 import logging
+import socket
+import uuid
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Final
 
-from sightwire.blobs import open_blob_store
+from sightwire.blobs import BlobStore, open_blob_store
+from sightwire.bundles import BUNDLE_FILE, Bundle, file_sha256, load_bundle
 from sightwire.bundles.pictures import PictureLimits
+from sightwire.bundles.stored_files import BundleFiles
+from sightwire.bus.announcements import Announcer, withdraw_or_expire
 from sightwire.bus.broker import make_broker
-from sightwire.bus.collections import CollectionDirectory, CollectionRegistry
+from sightwire.bus.collections import CollectionDirectory
 from sightwire.bus.connection import Bus
-from sightwire.bus.dead_letters import bury
-from sightwire.bus.item_status import ItemStatusStore
+from sightwire.bus.embedders import ANNOUNCE_SECONDS, announce_embedder
+from sightwire.bus.embedding_models import EmbeddingModels
 from sightwire.contracts.collections import CollectionRecord
-from sightwire.security.addresses import AddressPolicy
-from sightwire.security.fetch import FetchLimits, PictureFetcher
+from sightwire.contracts.embedding_models import EmbedderAnnouncement
+from sightwire.contracts.models import ModelId
+from sightwire.contracts.streams import EMBEDDERS
+from sightwire.ending_tasks import end_tasks
+from sightwire.service.advertising import advertised_address
 from sightwire.service.operations import JSON_CONTENT_TYPE
 from sightwire.service.runner import ServiceContext
 from sightwire_embedder import metrics
-from sightwire_embedder.consumer import asyncapi, subscribe
+from sightwire_embedder.batching import ComputeTurns
+from sightwire_embedder.consumer import asyncapi, subscribe, subscribe_to_reembed
 from sightwire_embedder.engine import EmbeddingEngine
 from sightwire_embedder.grpc_service import EmbedderService, QueryServer
-from sightwire_embedder.ingest.delivery import IngestDelivery
-from sightwire_embedder.ingest.item_embedder import ItemEmbedder
-from sightwire_embedder.ingest.outbox import Outbox
-from sightwire_embedder.ingest.picture_source import PictureSource
-from sightwire_embedder.ingest.pipeline import IngestPipeline
-from sightwire_embedder.ingest.retry import RetryPolicy
 from sightwire_embedder.loading import EngineOptions
+from sightwire_embedder.models.keeper import MakeEngine, ModelKeeper
+from sightwire_embedder.models.served_models import ServedModel, ServedModels
+from sightwire_embedder.pipelines import open_pipelines
+from sightwire_embedder.reembedding.lag import observe_lag_for_ever
 from sightwire_embedder.settings import EmbedderSettings
 
 logger = logging.getLogger(__name__)
 
-
 #: What a gRPC message may have beside the pictures in it.
-_MESSAGE_OVERHEAD_BYTES = 1024 * 1024
+_MESSAGE_OVERHEAD_BYTES: Final = 1024 * 1024
 
 
 async def run(context: ServiceContext[EmbedderSettings]) -> None:
     """Serves until `context.stopping` is set, then drains: no new events, running queries, running events."""
     settings = context.settings
+    embedder = settings.embedder_id or f"{socket.gethostname()}-{uuid.uuid4().hex[:12]}"
     has_started = asyncio.Event()
     bus = Bus(settings, name="embedder")
     broker = make_broker(settings, name="embedder")
-    context.health.add("start", lambda: None if has_started.is_set() else "the model bundle is being loaded")
+    context.health.add("start", lambda: None if has_started.is_set() else "models are being loaded")
     context.health.add("bus", lambda: None if bus.is_connected else "not connected to the bus")
 
     async with AsyncExitStack() as resources:
-        engine = EmbeddingEngine(
-            settings.model_bundle, settings.embedder_cache_dir, engine_options(settings), metrics.observe_batch
+        turns = await resources.enter_async_context(ComputeTurns(engine_options(settings).worker_count))
+        make_engine = _engines(settings, turns)
+        models = ServedModels(await _load_and_connect(settings, make_engine, bus, resources))
+        blobs = open_blob_store(settings.blobs_url)
+        directory = CollectionDirectory(bus)
+        server = QueryServer(
+            EmbedderService(models, metrics.count_vectors),
+            f"{settings.host}:{settings.embedder_port}",
+            max_message_bytes=settings.embedder_max_picture_bytes + _MESSAGE_OVERHEAD_BYTES,
+            drain_seconds=settings.drain_seconds,
         )
-        await _load_and_connect(engine, bus, resources)
+        address = settings.embedder_advertised_address or await advertised_address(
+            settings.host, server.port, peer=bus.server
+        )
+        announcer = Announcer(
+            lambda: announce_embedder(bus, announcement(embedder, address, models, directory)),
+            interval=ANNOUNCE_SECONDS,
+        )
+
+        async def collection_changed(_name: str, _record: CollectionRecord | None) -> None:
+            announcer.changed()
+
+        directory.add_listener(collection_changed)
+        await resources.enter_async_context(directory)
+        await _keep_models(settings, models, bus, blobs, make_engine, announcer, resources)
         resources.push_async_callback(broker.stop)
-        pipeline = await _ingest_pipeline(settings, engine, bus, resources)
-        service = EmbedderService(engine, metrics.count_vectors)
-        server = await resources.enter_async_context(
-            QueryServer(
-                service,
-                f"{settings.host}:{settings.embedder_port}",
-                max_message_bytes=settings.embedder_max_picture_bytes + _MESSAGE_OVERHEAD_BYTES,
-                drain_seconds=settings.drain_seconds,
-            )
-        )
-        subscriber = subscribe(broker, pipeline.accept)
+        pipelines = await open_pipelines(settings, models, bus, blobs, directory, resources)
+        await resources.enter_async_context(server)
+        subscribers = [
+            subscribe(broker, pipelines.ingest.accept),
+            subscribe_to_reembed(broker, pipelines.reembedding.accept),
+        ]
         context.pages["/asyncapi.json"] = lambda: (asyncapi(broker), JSON_CONTENT_TYPE, 200)
         await broker.start()
-        resources.push_async_callback(subscriber.stop)
+        for subscriber in subscribers:
+            resources.push_async_callback(subscriber.stop)
+        background = [
+            asyncio.create_task(announcer.run(), name="announcer"),
+            asyncio.create_task(observe_lag_for_ever(bus), name="reembed-lag"),
+        ]
+        resources.push_async_callback(end_tasks, *background)
         # What was loaded stays for ever; looking through it again and again took an eighth of the event loop's time.
         gc.collect()
         gc.freeze()
         has_started.set()
         logger.info(
-            "ready", extra={"port": server.port, "bundle": str(settings.model_bundle), "space": engine.spec.space}
+            "ready",
+            extra={"port": server.port, "bundle": str(settings.model_bundle), "spaces": sorted(models.by_space)},
         )
         await context.stopping.wait()
+        await end_tasks(*background)
+        await withdraw_or_expire(bus, EMBEDDERS, embedder)
 
 
 def engine_options(settings: EmbedderSettings) -> EngineOptions:
-    """How the engine is to serve, as the settings say."""
+    """How engines are to serve, as the settings say."""
     return EngineOptions(
         workers=settings.embedder_workers,
         threads_per_call=settings.embedder_threads_per_call,
@@ -89,63 +123,77 @@ def engine_options(settings: EmbedderSettings) -> EngineOptions:
     )
 
 
-async def _load_and_connect(engine: EmbeddingEngine, bus: Bus, resources: AsyncExitStack) -> None:
+def announcement(
+    embedder: str, address: str, models: ServedModels, directory: CollectionDirectory
+) -> EmbedderAnnouncement:
+    """What an embedder says of itself."""
+    return EmbedderAnnouncement(
+        embedder=embedder,
+        address=address,
+        default_space=models.default_space,
+        serving={space: model.id for space, model in models.by_space.items()},
+        loading=tuple(sorted(models.loading)),
+        failed=dict(models.failed),
+        shadows=tuple(sorted({shadow for record in directory.all() for shadow in record.shadows})),
+        announced_at=datetime.now(UTC),
+    )
+
+
+def _engines(settings: EmbedderSettings, turns: ComputeTurns) -> MakeEngine:
+    """Makes engines that share the threads; each keeps its own measurements."""
+    options = engine_options(settings)
+    return lambda bundle: EmbeddingEngine(bundle, settings.embedder_cache_dir, options, metrics.observe_batch, turns)
+
+
+async def _load_and_connect(
+    settings: EmbedderSettings, make_engine: MakeEngine, bus: Bus, resources: AsyncExitStack
+) -> ServedModel:
     """Does both at once: a bus that is not there yet does not delay loading, and loading does not delay the bus."""
     connecting = asyncio.create_task(bus.connect())
     try:
-        await resources.enter_async_context(engine)
+        bundle = await asyncio.to_thread(load_bundle, settings.model_bundle)
+        engine = await resources.enter_async_context(make_engine(bundle))
+        sha256 = await asyncio.to_thread(file_sha256, bundle.path(BUNDLE_FILE))
     except BaseException:
         connecting.cancel()
         raise
     await connecting
     resources.push_async_callback(bus.close)
+    return ServedModel(engine, _id_of(bundle), sha256)
 
 
-async def _ingest_pipeline(
-    settings: EmbedderSettings, engine: EmbeddingEngine, bus: Bus, resources: AsyncExitStack
-) -> IngestPipeline:
-    directory = await resources.enter_async_context(CollectionDirectory(bus))
-    registry = CollectionRegistry(bus)
-    fetcher = await resources.enter_async_context(
-        PictureFetcher(
-            AddressPolicy.allowing(entry for entry in settings.fetch_allow.split(",") if entry.strip()),
-            FetchLimits(max_bytes=settings.embedder_max_picture_bytes),
+def _id_of(bundle: Bundle) -> ModelId:
+    return ModelId(name=bundle.spec.name, version=bundle.spec.version)
+
+
+async def _keep_models(
+    settings: EmbedderSettings,
+    models: ServedModels,
+    bus: Bus,
+    blobs: BlobStore,
+    make_engine: MakeEngine,
+    announcer: Announcer,
+    resources: AsyncExitStack,
+) -> None:
+    """Begins to serve what the bus wants; returns when all that can be loaded is, so that no item waits for it."""
+
+    def changed() -> None:
+        metrics.MODELS_SERVED.set(len(models.by_space))
+        metrics.MODELS_FAILED.set(len(models.failed))
+        announcer.changed()
+
+    keeper = await resources.enter_async_context(
+        ModelKeeper(
+            models,
+            EmbeddingModels(bus).follow(),
+            BundleFiles(blobs),
+            settings.embedder_cache_dir / "bundles",
+            make_engine,
+            changed,
         )
     )
-    pictures = PictureSource(open_blob_store(settings.blobs_url), fetcher, settings.embedder_max_picture_bytes)
-    embedder = ItemEmbedder(
-        engine, pictures, metrics.count_vectors, max_pictures=settings.embedder_max_pictures_in_flight
-    )
-    send_status = ItemStatusStore(bus).send
-    outbox = await resources.enter_async_context(Outbox(bus.publish_all, send_status))
-
-    async def find_collection(name: str) -> CollectionRecord:
-        # The directory may be some milliseconds behind a collection that was created just now.
-        return directory.find(name) or await registry.get(name)
-
-    async def bury_delivery(delivery: IngestDelivery, code: str, reason: str) -> None:
-        await bury(
-            bus,
-            original_subject=delivery.subject,
-            payload=delivery.payload,
-            headers=dict(delivery.headers),
-            service="embedder",
-            code=code,
-            reason=reason,
-            original_sequence=delivery.sequence,
-            position=delivery.position,
-        )
-
-    pipeline = IngestPipeline(
-        embed=embedder.embed,
-        find_collection=find_collection,
-        outbox=outbox,
-        send_status=send_status,
-        bury=bury_delivery,
-        count_outcome=metrics.count_outcome,
-        retry_policy=RetryPolicy(settings.embedder_max_deliveries),
-        max_in_flight=settings.embedder_max_in_flight,
-        drain_seconds=settings.drain_seconds,
-    )
-    metrics.INGEST_IN_FLIGHT.set_function(lambda: pipeline.in_flight)
-    return await resources.enter_async_context(pipeline)
+    try:
+        async with asyncio.timeout(settings.embedder_max_load_seconds):
+            await keeper.wait_until_tried()
+    except TimeoutError:
+        logger.warning("starting without models that take long to load", extra={"spaces": sorted(models.loading)})

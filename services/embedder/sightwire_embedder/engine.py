@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from sightwire.bundles import BundleSpec, load_bundle
+from sightwire.bundles import Bundle, BundleSpec, load_bundle
 from sightwire.bundles.encoders import Vector
 from sightwire.bundles.preprocessing import Pixels
 from sightwire.bundles.tokenization import TextTokenizer, TokenIds
@@ -53,12 +53,20 @@ class EmbeddingEngine:
 
     def __init__(
         self,
-        bundle_folder: Path,
+        bundle: Path | Bundle,
         data_folder: Path,
         options: EngineOptions | None = None,
         observer: BatchObserver | None = None,
+        turns: ComputeTurns | None = None,
     ) -> None:
-        self._bundle_folder = bundle_folder
+        """
+        Args:
+            bundle: its folder, or the bundle itself if its files were verified already.
+            data_folder: where measured latencies are kept.
+            turns: threads that are shared with other engines; none: threads of its own.
+        """
+        self._bundle = bundle
+        self._shared_turns = turns
         self._data_folder = data_folder
         self._options = options or EngineOptions()
         self._observer = observer
@@ -77,9 +85,14 @@ class EmbeddingEngine:
 
     async def __aenter__(self) -> Self:
         """Raises `BundleError` when the bundle is incomplete, altered or cannot be loaded."""
-        bundle = await asyncio.to_thread(load_bundle, self._bundle_folder)
+        bundle = self._bundle
+        if isinstance(bundle, Path):
+            bundle = await asyncio.to_thread(load_bundle, bundle)
         models = await asyncio.to_thread(load_models, bundle, self._data_folder, self._options)
-        self._turns = await self._resources.enter_async_context(ComputeTurns(self._options.worker_count))
+        turns = self._shared_turns
+        if turns is None:
+            turns = await self._resources.enter_async_context(ComputeTurns(self._options.worker_count))
+        self._turns = turns
         self._texts = self._text_side(TEXT_MODEL, models.text, models)
         self._documents = self._text_side(DOCUMENT_MODEL, models.documents, models) or self._texts
         self._pictures = self._picture_analyser(bundle.spec, models)
@@ -89,6 +102,7 @@ class EmbeddingEngine:
     async def __aexit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
+        """Refuses what comes now, and answers what came before: with shared threads, for as long as those live."""
         for batcher in self._batchers:
             batcher.close()
         await self._resources.aclose()
@@ -98,7 +112,7 @@ class EmbeddingEngine:
 
         Raises `InvalidInputError` if the bundle embeds no texts.
         """
-        side = self._documents if priority is Priority.INGEST else self._texts
+        side = self._texts if priority is Priority.QUERY else self._documents
         if side is None:
             raise InvalidInputError(f"the bundle {self.spec.name} {self.spec.version} embeds no texts")
         tokenizer = side.tokenizer

@@ -18,8 +18,8 @@ from sightwire.service.grpc_errors import answering_errors
 from sightwire.telemetry.grpc import server_interceptors
 from sightwire.v1 import embedder_pb2, embedder_pb2_grpc
 from sightwire_embedder.batching import Answer, Priority
-from sightwire_embedder.engine import EmbeddingEngine
 from sightwire_embedder.ingest.item_embedder import VectorCounter, detections
+from sightwire_embedder.models.served_models import ServedModels
 
 SERVICE_NAME: Final = embedder_pb2.DESCRIPTOR.services_by_name["Embedder"].full_name
 MAX_TEXTS: Final = 256
@@ -29,10 +29,13 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class EmbedderService(embedder_pb2_grpc.EmbedderServicer):
-    """Answers with the engine's vectors. A call that is cancelled, or whose deadline passes, leaves its batch alone."""
+    """Answers with vectors of the space that is asked for, or of the default one.
 
-    def __init__(self, engine: EmbeddingEngine, count_vectors: VectorCounter) -> None:
-        self._engine = engine
+    A call that is cancelled, or whose deadline passes, leaves its batch alone.
+    """
+
+    def __init__(self, models: ServedModels, count_vectors: VectorCounter) -> None:
+        self._models = models
         self._count_vectors = count_vectors
 
     @override
@@ -43,11 +46,12 @@ class EmbedderService(embedder_pb2_grpc.EmbedderServicer):
         _check_count(len(request.texts), MAX_TEXTS, "texts")
         if any(not text.strip() for text in request.texts):
             raise InvalidInputError("expected texts with at least one visible character, got an empty one")
-        answers = _all_good(await self._engine.embed_texts(request.texts, Priority.QUERY))
+        with self._models.use(request.space) as engine:
+            answers = _all_good(await engine.embed_texts(request.texts, Priority.QUERY))
         self._count_vectors("text", len(answers))
         return embedder_pb2.EmbedTextsResponse(
             vectors=_matrix([answer.value for answer in answers]),
-            space=self._engine.spec.space,
+            space=engine.spec.space,
             model_seconds=max(answer.call_seconds for answer in answers),
         )
 
@@ -57,10 +61,11 @@ class EmbedderService(embedder_pb2_grpc.EmbedderServicer):
         self, request: embedder_pb2.EmbedImagesRequest, _context: Context
     ) -> embedder_pb2.EmbedImagesResponse:
         _check_count(len(request.images), MAX_IMAGES, "images")
-        vectors, longest_call = await self._engine.embed_pictures(request.images, Priority.QUERY)
+        with self._models.use(request.space) as engine:
+            vectors, longest_call = await engine.embed_pictures(request.images, Priority.QUERY)
         self._count_vectors("image", len(vectors))
         return embedder_pb2.EmbedImagesResponse(
-            vectors=_matrix(vectors), space=self._engine.spec.space, model_seconds=longest_call
+            vectors=_matrix(vectors), space=engine.spec.space, model_seconds=longest_call
         )
 
     @override
@@ -68,26 +73,28 @@ class EmbedderService(embedder_pb2_grpc.EmbedderServicer):
     async def AnalyzeImage(
         self, request: embedder_pb2.AnalyzeImageRequest, _context: Context
     ) -> embedder_pb2.AnalyzeImageResponse:
-        analysis = await self._engine.analyse_picture(request.image, Priority.QUERY)
+        with self._models.use(request.space) as engine:
+            analysis = await engine.analyse_picture(request.image, Priority.QUERY)
         assert analysis.image_vector is not None, "the image vector was asked for"
         self._count_vectors("image", 1)
         self._count_vectors("object", len(analysis.objects))
         return embedder_pb2.AnalyzeImageResponse(
             image_vector=_matrix([analysis.image_vector]),
             object_vectors=_matrix(analysis.object_vectors),
-            detections=detections(analysis, self._engine.spec.classes),
+            detections=detections(analysis, engine.spec.classes),
             width=analysis.width,
             height=analysis.height,
-            space=self._engine.spec.space,
+            space=engine.spec.space,
             model_seconds=analysis.model_seconds,
         )
 
     @override
     @answering_errors
     async def DescribeModel(
-        self, _request: embedder_pb2.DescribeModelRequest, _context: Context
+        self, request: embedder_pb2.DescribeModelRequest, _context: Context
     ) -> embedder_pb2.DescribeModelResponse:
-        spec = self._engine.spec
+        with self._models.use(request.space) as engine:
+            spec = engine.spec
         return embedder_pb2.DescribeModelResponse(
             name=spec.name,
             version=spec.version,

@@ -25,7 +25,18 @@ _EMBEDDINGS = Counter("embeddings_generated_total", "Vectors made", ["type"])
 _INGEST_EVENTS = Counter(
     "sightwire_ingest_events_total", "Ingest events answered, by outcome: embedded, retried or buried", ["outcome"]
 )
+_REEMBEDDED_ITEMS = Counter(
+    "sightwire_reembedded_items_total",
+    "Items for other copies of collections answered, by outcome: embedded, dropped, retried or buried",
+    ["outcome"],
+)
 INGEST_IN_FLIGHT = Gauge("sightwire_ingest_in_flight", "Ingest events that are being worked on")
+REEMBED_IN_FLIGHT = Gauge("sightwire_reembed_in_flight", "Items for other copies that are being worked on, or held")
+REEMBED_WAITING = Gauge(
+    "sightwire_reembed_waiting_messages", "Messages with items for other copies that are not done, of all embedders"
+)
+MODELS_SERVED = Gauge("sightwire_models_served", "Models that answer")
+MODELS_FAILED = Gauge("sightwire_models_failed", "Models that should be served and cannot be")
 
 
 def observe_batch(batch: FinishedBatch) -> None:
@@ -44,3 +55,8 @@ def count_vectors(vector_type: str, count: int) -> None:
 def count_outcome(outcome: str, deliveries: int = 1) -> None:
     """Records what became of ingest events."""
     _INGEST_EVENTS.labels(outcome).inc(deliveries)
+
+
+def count_reembedded(outcome: str, items: int = 1) -> None:
+    """Records what became of items for other copies of collections."""
+    _REEMBEDDED_ITEMS.labels(outcome).inc(items)

@@ -25,8 +25,19 @@ class EmbedderSettings(SharedSettings):
         default_factory=default_bundle_folder,
         description="Folder of the bundle; default: the one that make built",
     )
+    embedder_id: str | None = Field(
+        default=None, description="Name in the registry of embedders; none: host name and a random part"
+    )
+    embedder_advertised_address: str | None = Field(
+        default=None, description="Address by which others reach the embedder; none: the one that it binds to"
+    )
     embedder_port: Port = Field(default=8201, description="gRPC port; 0 for any free one")
-    embedder_cache_dir: Path = Field(default=Path("data/embedder"), description="Folder for measured batch latencies")
+    embedder_cache_dir: Path = Field(
+        default=Path("data/embedder"), description="Folder for measured batch latencies and fetched models"
+    )
+    embedder_max_load_seconds: PositiveFloat = Field(
+        default=300.0, description="How long a start waits for models that are wanted besides its bundle"
+    )
     embedder_workers: NonNegativeInt = Field(
         default=0, description="Model calls at once; 0 for as many as the cores allow"
     )

@@ -24,6 +24,7 @@ SLOW = {1: 0.3, 2: 0.4}
 def test_budgets(latencies, queries, ingest):
     policy = policy_from_latencies(latencies, max_call_seconds=0.1)
     assert (policy.budget(Priority.QUERY), policy.budget(Priority.INGEST)) == (queries, ingest)
+    assert policy.budget(Priority.REEMBED) == ingest
 
 
 def test_budgets_are_in_units_of_cost():

@@ -1,4 +1,4 @@
-"""Who may compute: queries before ingest, ingest never starved."""
+"""Who may compute: queries before ingest, ingest never starved, re-embedding when there is room."""
 
 import asyncio
 import threading
@@ -6,32 +6,30 @@ import threading
 import pytest
 from sightwire_embedder.batching.turns import ComputeTurns, Priority, next_turn
 
-QUERY, INGEST = Priority.QUERY, Priority.INGEST
+QUERY, INGEST, REEMBED = Priority
 
 
 @pytest.mark.parametrize(
-    ("queries_running", "ingest_running", "queries_wait", "ingest_waits", "expected"),
+    ("running", "waiting", "expected"),
     [
-        pytest.param(0, 0, False, False, None, id="nobody waits"),
-        pytest.param(0, 0, True, True, QUERY, id="queries first"),
-        pytest.param(0, 0, False, True, INGEST, id="ingest when no query waits"),
-        pytest.param(0, 2, False, True, None, id="ingest has its two threads"),
-        pytest.param(0, 2, True, True, QUERY, id="a query starts beside them"),
-        pytest.param(1, 2, True, True, None, id="all threads are busy"),
-        pytest.param(2, 0, True, True, INGEST, id="the last thread is kept for ingest that waits"),
-        pytest.param(2, 0, True, False, QUERY, id="and is the queries' when none does"),
-        pytest.param(1, 1, True, True, QUERY, id="ingest runs already, so the last is the queries'"),
+        pytest.param((0, 0, 0), [], None, id="nobody waits"),
+        pytest.param((0, 0, 0), [QUERY, INGEST, REEMBED], QUERY, id="queries first"),
+        pytest.param((0, 0, 0), [INGEST, REEMBED], INGEST, id="ingest when no query waits"),
+        pytest.param((0, 0, 0), [REEMBED], REEMBED, id="re-embedding when nobody else waits"),
+        pytest.param((0, 2, 0), [INGEST, REEMBED], None, id="ingest has its two threads"),
+        pytest.param((0, 1, 1), [INGEST, REEMBED], None, id="which it shares with re-embedding"),
+        pytest.param((0, 1, 0), [REEMBED], REEMBED, id="re-embedding takes the thread that ingest leaves"),
+        pytest.param((0, 0, 2), [QUERY, INGEST], QUERY, id="a query starts beside re-embedding"),
+        pytest.param((0, 2, 0), [QUERY, INGEST], QUERY, id="a query starts beside ingest"),
+        pytest.param((1, 2, 0), [QUERY, INGEST], None, id="all threads are busy"),
+        pytest.param((2, 0, 0), [QUERY, INGEST], INGEST, id="the last thread is kept for ingest that waits"),
+        pytest.param((2, 0, 0), [QUERY], QUERY, id="and is the queries' when none does"),
+        pytest.param((2, 0, 0), [QUERY, REEMBED], QUERY, id="nothing is kept for re-embedding"),
+        pytest.param((1, 1, 0), [QUERY, INGEST], QUERY, id="ingest runs already, so the last is the queries'"),
     ],
 )
-def test_next_turn_of_two_workers(queries_running, ingest_running, queries_wait, ingest_waits, expected):
-    turn = next_turn(
-        2,
-        queries_running=queries_running,
-        ingest_running=ingest_running,
-        queries_wait=queries_wait,
-        ingest_waits=ingest_waits,
-    )
-    assert turn is expected
+def test_next_turn_of_two_workers(running, waiting, expected):
+    assert next_turn(2, running=dict(zip(Priority, running, strict=True)), waiting=waiting) is expected
 
 
 async def test_a_query_runs_while_ingest_holds_every_worker():

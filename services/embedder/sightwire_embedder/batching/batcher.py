@@ -120,9 +120,9 @@ class Batcher(Generic[Input, Output]):
     async def submit(self, model_input: Input, priority: Priority) -> Answer[Output]:
         """The model's answer for one input.
 
-        When the queue is full, ingest waits for room, which slows its source down, and a query is refused with
-        `OverloadedError`. Raises the input's own error if the model cannot process it, and `UnavailableError` after
-        `close`. Cancelling it harms no other request.
+        When the queue is full, ingest and re-embedding wait for room, which slows their sources down, and a query is
+        refused with `OverloadedError`. Raises the input's own error if the model cannot process it, and
+        `UnavailableError` after `close`. Cancelling it harms no other request.
         """
         (answer,) = await self.submit_all([model_input], priority)
         if isinstance(answer, Exception):

@@ -15,7 +15,7 @@ class BatchPolicy:
 
     #: Largest batch of queries: the smallest good one, which answers soonest.
     query_budget: int
-    #: Largest batch of ingest: the largest good one, which spares everything around the call. It delays no query,
+    #: Largest batch of all else: the largest good one, which spares everything around the call. It delays no query,
     #: since queries have a thread of their own.
     ingest_budget: int
     #: How long a lone request waits for company when a worker is free; 0 wherever a batch of two costs about twice one.

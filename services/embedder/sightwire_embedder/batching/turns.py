@@ -1,13 +1,14 @@
-"""Who may compute now: threads for model calls and picture work, lent to queries before ingest.
+"""Who may compute now: threads for model calls and picture work, lent to queries before ingest, to ingest before the
+re-embedding of what is stored already.
 
 A model call cannot be interrupted. If queries had to wait for a thread that ingest occupies, each would wait for the
-rest of a detector call. So ingest gets as many threads as there are workers, and one thread more is kept for queries:
-a query starts at once and shares the cores for the few milliseconds that it takes.
+rest of a detector call. So ingest and re-embedding get as many threads as there are workers, and one thread more is
+kept for queries: a query starts at once and shares the cores for the few milliseconds that it takes.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from enum import IntEnum
 from typing import TypeVar
@@ -23,25 +24,30 @@ class Priority(IntEnum):
 
     QUERY = 0
     INGEST = 1
+    REEMBED = 2
 
 
-def next_turn(
-    workers: int, *, queries_running: int, ingest_running: int, queries_wait: bool, ingest_waits: bool
-) -> Priority | None:
+def next_turn(workers: int, *, running: Mapping[Priority, int], waiting: Collection[Priority]) -> Priority | None:
     """Whose turn it is, None when nobody may start.
 
-    Queries first, on up to `workers` + 1 threads; ingest on up to `workers`. While ingest waits, queries leave it one
-    thread, so that no stream of queries starves it.
+    Queries first, on up to `workers` + 1 threads; then ingest, then re-embedding, together on up to `workers`. While
+    ingest waits, queries leave it one thread, so that no stream of queries starves it. Nothing is left to
+    re-embedding, which waits until there is room.
+
+    Args:
+        running: threads that work for each.
+        waiting: those that would begin something.
     """
-    free = workers + 1 - queries_running - ingest_running
+    not_queries = running[Priority.INGEST] + running[Priority.REEMBED]
+    free = workers + 1 - running[Priority.QUERY] - not_queries
     if free <= 0:
         return None
-    ingest_needs_the_last = ingest_waits and ingest_running == 0 and free == 1
-    if queries_wait and not ingest_needs_the_last:
+    ingest_needs_the_last = Priority.INGEST in waiting and not_queries == 0 and free == 1
+    if Priority.QUERY in waiting and not ingest_needs_the_last:
         return Priority.QUERY
-    if ingest_waits and ingest_running < workers:
-        return Priority.INGEST
-    return None
+    if not_queries >= workers:
+        return None
+    return min((priority for priority in waiting if priority is not Priority.QUERY), default=None)
 
 
 class ComputeTurns:
@@ -70,7 +76,7 @@ class ComputeTurns:
         free = self.workers + 1 - sum(self._running.values())
         if priority is Priority.QUERY:
             return free
-        return max(0, min(free, self.workers - self._running[Priority.INGEST]))
+        return max(0, min(free, self.workers - self._running[Priority.INGEST] - self._running[Priority.REEMBED]))
 
     def ask(self, priority: Priority, take_work: TakeWork) -> None:
         """Asks for one turn. `take_work` is called when it comes, never before the present callback has ended.
@@ -115,13 +121,8 @@ class ComputeTurns:
             self._idle.set()
 
     def _next_priority(self) -> Priority | None:
-        return next_turn(
-            self.workers,
-            queries_running=self._running[Priority.QUERY],
-            ingest_running=self._running[Priority.INGEST],
-            queries_wait=bool(self._waiting[Priority.QUERY]),
-            ingest_waits=bool(self._waiting[Priority.INGEST]),
-        )
+        waiting = [priority for priority, asked in self._waiting.items() if asked]
+        return next_turn(self.workers, running=self._running, waiting=waiting)
 
     def _finish(self, priority: Priority) -> None:
         self._running[priority] -= 1

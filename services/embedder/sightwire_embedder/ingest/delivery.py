@@ -1,4 +1,4 @@
-"""One ingest event as the bus delivered it: unread bytes, and the means to answer for it."""
+"""One event as the bus delivered it: unread bytes, and the means to answer for it."""
 
 import re
 from collections.abc import Mapping
@@ -30,12 +30,12 @@ class Acknowledger(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IngestDelivery:
-    """A delivered message of INGEST."""
+    """A delivered message of INGEST or REEMBED, or one of the events in it."""
 
     subject: str
     payload: bytes
     headers: Mapping[str, str]
-    #: Sequence in INGEST, which is the item's version.
+    #: Sequence in its stream; in INGEST it is the item's version.
     sequence: int
     #: How often it was delivered, this time included.
     deliveries: int
@@ -75,6 +75,14 @@ class DeliveredBatch(list[IngestDelivery]):
     @classmethod
     def __get_pydantic_json_schema__(cls, _core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return handler(IngestEvent.__pydantic_core_schema__)
+
+
+class DeliveredReembedBatches(DeliveredBatch):
+    """Deliveries that came together. Documents what publishers send: a protobuf `ReembedBatch` in each message."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "array", "items": handler(core_schema.bytes_schema())}
 
 
 def parse_event(payload: bytes) -> IngestEvent:

@@ -10,15 +10,16 @@ import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
 from numpy.typing import NDArray
 
-from sightwire.contracts.collections import CollectionRecord, VectorSource, checked_metadata
+from sightwire.contracts.collections import CollectionRecord, CollectionSpec, VectorSource, checked_metadata
 from sightwire.contracts.events import ImageSource, IngestEvent, Operation, vector_bytes
 from sightwire.contracts.names import EXTERNAL_SPACE
-from sightwire.errors import InvalidInputError, InvalidVectorError, UnavailableError
+from sightwire.errors import InvalidInputError, InvalidVectorError
 from sightwire.v1 import embedder_pb2, events_pb2
 from sightwire_embedder.analysis import PictureAnalysis
 from sightwire_embedder.batching import Priority
 from sightwire_embedder.engine import EmbeddingEngine
 from sightwire_embedder.ingest.picture_source import PictureSource
+from sightwire_embedder.models.served_models import ServedModels
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -33,19 +34,26 @@ class ItemEmbedder:
     """Makes the items that the indexer stores."""
 
     def __init__(
-        self, engine: EmbeddingEngine, pictures: PictureSource, count_vectors: VectorCounter, *, max_pictures: int
+        self,
+        models: ServedModels,
+        pictures: PictureSource,
+        count_vectors: VectorCounter,
+        *,
+        max_pictures: int,
+        priority: Priority,
     ) -> None:
         """`max_pictures` may be in memory at once; others wait before they are loaded."""
-        self._engine = engine
+        self._models = models
         self._pictures = pictures
         self._count_vectors = count_vectors
+        self._priority = priority
         self._room_for_pictures = asyncio.Semaphore(max_pictures)
 
     async def embed(self, event: IngestEvent, record: CollectionRecord, version: int) -> events_pb2.EmbeddedItem:
-        """The item with all vectors that its collection wants.
+        """The item with all vectors that a collection's index wants.
 
         Raises `InvalidInputError` (or a subclass) for what the event or its picture does wrong, and errors that are
-        transient when a server was at fault, or when this embedder serves another space than the collection's.
+        transient when a server was at fault, or, as `NotServedError`, when the collection's space is not served here.
         """
         accepted_at = event.accepted_at or datetime.now(UTC)
         accepted_timestamp = _timestamp(accepted_at)
@@ -53,34 +61,28 @@ class ItemEmbedder:
         if event.operation is Operation.DELETE:
             item.deleted = True
             return item
-        self._check_space(record)
         item.tags.extend(event.tags)
         item.time.CopyFrom(_timestamp(event.time) if event.time is not None else accepted_timestamp)
-        item.metadata = orjson.dumps(checked_metadata(record.spec, event.metadata))
+        item.metadata = orjson.dumps(checked_metadata(_users_spec(record), event.metadata))
         for field, data in _users_vectors(event.vectors, record).items():
             _add_vectors(item, field, data, rows=1, dimension=record.dimension(field))
         if event.text is not None:
             item.text = event.text
             await self._embed_text(item, event.text, record)
         if event.image is not None:
+            # Any model decodes pictures of collections that have no vectors of a model.
+            space = "" if record.space == EXTERNAL_SPACE else record.space
             async with self._room_for_pictures:
-                await self._embed_image(item, event.image, record)
+                with self._models.use(space) as engine:
+                    await self._embed_image(item, event.image, record, engine)
         return item
-
-    def _check_space(self, record: CollectionRecord) -> None:
-        served = self._engine.spec.space
-        if record.space not in (served, EXTERNAL_SPACE):
-            # Another embedder may serve it, and delivers the event to itself by asking for it.
-            raise UnavailableError(
-                f"collection {record.name!r} is of space {record.space!r}, this embedder serves {served!r}; "
-                "start an embedder with the collection's bundle"
-            )
 
     async def _embed_text(self, item: events_pb2.EmbeddedItem, text: str, record: CollectionRecord) -> None:
         fields = record.spec.field_names(VectorSource.TEXT)
         if not fields or not text.strip():
             return
-        (answer,) = await self._engine.embed_texts([text], Priority.INGEST)
+        with self._models.use(record.space) as engine:
+            (answer,) = await engine.embed_texts([text], self._priority)
         if isinstance(answer, Exception):
             raise answer
         data = _float_bytes(answer.value)
@@ -88,13 +90,15 @@ class ItemEmbedder:
             _add_vectors(item, field, data, rows=1, dimension=record.dimension(field))
         self._count_vectors("text", 1)
 
-    async def _embed_image(self, item: events_pb2.EmbeddedItem, image: ImageSource, record: CollectionRecord) -> None:
+    async def _embed_image(
+        self, item: events_pb2.EmbeddedItem, image: ImageSource, record: CollectionRecord, engine: EmbeddingEngine
+    ) -> None:
         image_fields = record.spec.field_names(VectorSource.IMAGE)
         object_fields = record.spec.field_names(VectorSource.OBJECT)
         picture = await self._pictures.load(image)
-        analysis = await self._engine.analyse_picture(
+        analysis = await engine.analyse_picture(
             picture.data,
-            Priority.INGEST,
+            self._priority,
             image_vector=bool(image_fields),
             # Classes can be filtered by, whether or not objects have vectors.
             detect=bool(record.class_names),
@@ -114,7 +118,7 @@ class ItemEmbedder:
                 bytes=len(picture.data),
             )
         )
-        item.objects.extend(detections(analysis, self._engine.spec.classes))
+        item.objects.extend(detections(analysis, engine.spec.classes))
         if analysis.image_vector is not None:
             data = _float_bytes(analysis.image_vector)
             for field in image_fields:
@@ -144,6 +148,11 @@ def detections(analysis: PictureAnalysis, class_names: list[str]) -> list[embedd
     ]
 
 
+def _users_spec(record: CollectionRecord) -> CollectionSpec:
+    """The specification with the name that users know, which is in messages about what is wrong with an item."""
+    return record.spec if record.shadow_of is None else record.spec.model_copy(update={"name": record.users_name})
+
+
 def _users_vectors(vectors: Mapping[str, list[float] | str], record: CollectionRecord) -> dict[str, bytes]:
     """The user's own vectors as float32 bytes, each checked against its field."""
     users_fields = record.spec.field_names(VectorSource.USER)
@@ -151,7 +160,8 @@ def _users_vectors(vectors: Mapping[str, list[float] | str], record: CollectionR
     for field, vector in vectors.items():
         if field not in users_fields:
             raise InvalidVectorError(
-                f"collection {record.name!r} takes vectors for {', '.join(users_fields) or 'no field'}, got {field!r}"
+                f"collection {record.users_name!r} takes vectors for {', '.join(users_fields) or 'no field'}, "
+                f"got {field!r}"
             )
         checked[field] = vector_bytes(field, vector, record.dimension(field))
     return checked

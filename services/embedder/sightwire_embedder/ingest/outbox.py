@@ -37,11 +37,11 @@ class Destination(NamedTuple):
 
 
 class OutgoingItem(NamedTuple):
-    """An item to publish, and its status, which leaves just before it."""
+    """An item to publish, and its status, which leaves just before it; None where nobody is to hear of it."""
 
     destination: Destination
     item: events_pb2.EmbeddedItem
-    status: ItemStatus
+    status: ItemStatus | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,7 +131,8 @@ class Outbox:
             try:
                 batches = make_batches([(each.destination, each.item) for each in items])
                 for each in items:
-                    await self._send_status(each.status)
+                    if each.status is not None:
+                        await self._send_status(each.status)
                 await self._publish([_message(batch) for batch in batches])
             except asyncio.CancelledError:
                 self._entries = entries

@@ -7,20 +7,18 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
 from nats.errors import Error as NatsError
 from opentelemetry import trace
 
-from sightwire.contracts.collections import CollectionRecord
-from sightwire.contracts.events import IngestEvent, ItemState, ItemStatus, Operation
 from sightwire.ending_tasks import end_tasks
 from sightwire.errors import SightwireError
 from sightwire.telemetry.tracing import TRACEPARENT, context_from, is_tracing, traceparent_of, tracer
-from sightwire.v1 import events_pb2
-from sightwire_embedder.ingest.batch_answers import taken_apart
-from sightwire_embedder.ingest.delivery import IngestDelivery, parse_event, readable_id
-from sightwire_embedder.ingest.outbox import Destination, Outbox, OutgoingItem, SendStatus, require_storable
+from sightwire_embedder.ingest.attempts import AttemptLog
+from sightwire_embedder.ingest.delivery import IngestDelivery
+from sightwire_embedder.ingest.item_work import ItemWork, MadeItem
+from sightwire_embedder.ingest.outbox import Outbox, require_storable
 from sightwire_embedder.ingest.retry import Bury, NeverAnsweredError, RetryPolicy, verdict
 
 logger = logging.getLogger(__name__)
@@ -32,50 +30,47 @@ _PROGRESS_INTERVAL_SECONDS: Final = ACK_WAIT_SECONDS / 3
 #: Events of a message that are worked on before others get a turn on the event loop.
 _WITHOUT_PAUSE: Final = 16
 
-EmbedItem = Callable[[IngestEvent, CollectionRecord, int], Awaitable[events_pb2.EmbeddedItem]]
-FindCollection = Callable[[str], Awaitable[CollectionRecord]]
+#: While a pipeline has more to do than this, those that stand back for it wait.
+_LITTLE_WORK: Final = 8
+
+MayBegin = Callable[[], Awaitable[None]]
 
 
-class BuryDelivery(Protocol):
-    """Puts a delivery into the dead-letter queue; raises when the queue did not take it."""
-
-    def __call__(self, delivery: IngestDelivery, code: str, reason: str) -> Awaitable[None]: ...
-
-
-class CountOutcome(Protocol):
-    """Told what became of deliveries: embedded, retried or buried."""
-
-    def __call__(self, outcome: str, deliveries: int = 1) -> None: ...
-
-
-class IngestPipeline:
+class ItemPipeline:
     """From deliveries to embedded items in the bus. Use as an async context manager; leaving it drains."""
 
     def __init__(
         self,
-        *,
-        embed: EmbedItem,
-        find_collection: FindCollection,
+        work: ItemWork,
         outbox: Outbox,
-        send_status: SendStatus,
-        bury: BuryDelivery,
-        count_outcome: CountOutcome,
+        attempts: AttemptLog,
+        *,
         retry_policy: RetryPolicy,
         max_in_flight: int,
         drain_seconds: float,
+        may_begin: MayBegin | None = None,
     ) -> None:
-        self._embed = embed
-        self._find_collection = find_collection
+        """
+        Args:
+            work: what is done with deliveries.
+            outbox: where items are published.
+            attempts: knows which deliveries the process died of.
+            max_in_flight: deliveries that are worked on at once.
+            drain_seconds: how long leaving waits for those.
+            may_begin: returns when something may be begun; none: always.
+        """
+        self._work = work
         self._outbox = outbox
-        self._send_status = send_status
-        self._bury = bury
-        self._count_outcome = count_outcome
+        self._attempts = attempts
+        self._may_begin = may_begin
         self._retry_policy = retry_policy
         self._max_in_flight = max_in_flight
         self._room = asyncio.Semaphore(max_in_flight)
         self._drain_seconds = drain_seconds
         #: Deliveries that nobody has answered for yet, those that wait for room included.
         self._unanswered: set[IngestDelivery] = set()
+        self._is_calm = asyncio.Event()
+        self._is_calm.set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._progress_task: asyncio.Task[None] | None = None
 
@@ -100,20 +95,35 @@ class IngestPipeline:
         for delivery in list(self._unanswered):
             await self._try_again(delivery, 0.0)
 
+    async def wait_until_calm(self) -> None:
+        """Returns when there is little to do."""
+        await self._is_calm.wait()
+
     async def accept(self, messages: Sequence[IngestDelivery]) -> None:
         """Starts work on all deliveries; returns when the last has begun, so that a full pipeline slows its source.
 
         Args:
-            messages: each with one event or several; see `taken_apart`.
+            messages: each with one event or several.
         """
         self._unanswered.update(messages)
+        self._note_work()
         for message in messages:
             # One at a time: queries are answered on this event loop, too.
-            deliveries = taken_apart(message)
+            deliveries = self._work.take_apart(message)
             self._unanswered.discard(message)
             self._unanswered.update(deliveries)
-            for group in _groups(deliveries):
+            self._note_work()
+            for group in self._groups(deliveries):
+                if self._may_begin is not None:
+                    await self._may_begin()
                 await self._begin(group)
+
+    def _groups(self, deliveries: Sequence[IngestDelivery]) -> list[Sequence[IngestDelivery]]:
+        """What of a message is worked on together: all or nothing of it, nothing if its events are traced."""
+        is_traced = is_tracing() or any(TRACEPARENT in delivery.headers for delivery in deliveries)
+        if self._work.makes_together and not is_traced:
+            return [deliveries]
+        return [[delivery] for delivery in deliveries]
 
     async def _begin(self, group: Sequence[IngestDelivery]) -> None:
         places = min(len(group), self._max_in_flight)
@@ -124,6 +134,12 @@ class IngestPipeline:
         self._tasks.add(task)
         task.add_done_callback(functools.partial(self._finish, group, places))
 
+    def _note_work(self) -> None:
+        if self.in_flight > _LITTLE_WORK:
+            self._is_calm.clear()
+        else:
+            self._is_calm.set()
+
     def _finish(self, group: Sequence[IngestDelivery], places: int, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         for _ in range(places):
@@ -131,29 +147,35 @@ class IngestPipeline:
         if task.cancelled():
             return  # draining gives the deliveries back
         self._unanswered.difference_update(group)
+        self._note_work()
         if (error := task.exception()) is not None:
             # The bus delivers it again when its time for an answer is over.
             logger.error("cannot answer for a delivery", exc_info=error)
 
     async def _process_together(self, group: Sequence[IngestDelivery]) -> None:
         """Events of one message without spans. One after the other, as none of them has to wait; published at once."""
-        embedded: list[tuple[IngestDelivery, OutgoingItem]] = []
+        embedded: list[tuple[IngestDelivery, MadeItem]] = []
         failed: list[tuple[IngestDelivery, Exception]] = []
         for number, delivery in enumerate(group):
             if number % _WITHOUT_PAUSE == 0:
                 await asyncio.sleep(0)
             try:
-                embedded.append((delivery, await self._embedded(delivery, trace.INVALID_SPAN)))
+                made = await self._made(delivery, trace.INVALID_SPAN)
             except Exception as error:
                 failed.append((delivery, error))
+                continue
+            if made is None:
+                await self._drop(delivery)
+            else:
+                embedded.append((delivery, made))
         try:
-            await self._outbox.put(*(item for _, item in embedded))
+            await self._store([made for _, made in embedded])
         except Exception as bus_error:
             failed += [(delivery, bus_error) for delivery, _ in embedded]
             embedded.clear()
         for delivery, _ in embedded:
             await delivery.message.ack()
-        self._count_outcome("embedded", len(embedded))
+        self._work.count("embedded", len(embedded))
         for delivery, reason in failed:
             await self._answer_failure(delivery, reason, trace.INVALID_SPAN)
 
@@ -167,36 +189,50 @@ class IngestPipeline:
             set_status_on_exception=False,
         ) as span:
             try:
-                await self._outbox.put(await self._embedded(delivery, span))
+                made = await self._made(delivery, span)
+                if made is None:
+                    await self._drop(delivery)
+                    return
+                await self._store([made])
             except Exception as error:
                 await self._answer_failure(delivery, error, span)
             else:
                 await delivery.message.ack()
-                self._count_outcome("embedded")
+                self._work.count("embedded")
 
-    async def _embedded(self, delivery: IngestDelivery, span: trace.Span) -> OutgoingItem:
-        if delivery.deliveries > self._retry_policy.max_deliveries:
-            # It never got as far as an error: something in it may kill the process.
+    async def _store(self, made: Sequence[MadeItem]) -> None:
+        if made:
+            await self._outbox.put(*(each.outgoing for each in made))
+            await self._work.pass_on(made)
+
+    async def _drop(self, delivery: IngestDelivery) -> None:
+        await delivery.message.ack()
+        self._work.count("dropped")
+
+    async def _made(self, delivery: IngestDelivery, span: trace.Span) -> MadeItem | None:
+        if delivery.deliveries <= self._retry_policy.max_deliveries:
+            return await self._made_now(delivery, span)
+        # It may never have got as far as an error: something in it may kill the process.
+        attempt = f"{delivery.subject} {delivery.sequence} {delivery.position}"
+        if not await self._attempts.begin(attempt):
             raise NeverAnsweredError(
-                f"delivered {delivery.deliveries - 1} times, and each time the embedder stopped before answering"
+                f"delivered {delivery.deliveries - 1} times, and the embedder stopped while it worked on it"
             )
-        event = parse_event(delivery.payload)
-        record = await self._find_collection(delivery.collection)
-        item = await self._embed(event, record, delivery.sequence)
-        item.traceparent = traceparent_of(span)
-        require_storable(item)
-        status = ItemStatus(
-            collection=delivery.collection,
-            id=event.id,
-            state=ItemState.EMBEDDED,
-            version=delivery.sequence,
-            objects=len(item.objects) if event.operation is Operation.PUT else None,
-        )
-        return OutgoingItem(Destination(record.name, record.uid, record.space), item, status)
+        try:
+            return await self._made_now(delivery, span)
+        finally:
+            await self._attempts.end(attempt)
+
+    async def _made_now(self, delivery: IngestDelivery, span: trace.Span) -> MadeItem | None:
+        made = await self._work.make(delivery)
+        if made is not None:
+            made.outgoing.item.traceparent = traceparent_of(span)
+            require_storable(made.outgoing.item)
+        return made
 
     async def _answer_failure(self, delivery: IngestDelivery, error: Exception, span: trace.Span) -> None:
         if not isinstance(error, SightwireError):
-            logger.error("an ingest event failed unexpectedly", exc_info=error, extra={"sequence": delivery.sequence})
+            logger.error("an event failed unexpectedly", exc_info=error, extra={"sequence": delivery.sequence})
         span.set_status(trace.StatusCode.ERROR, str(error))
         fate = verdict(error, delivery.deliveries, self._retry_policy, random.random())  # noqa: S311  not a secret
         if isinstance(fate, Bury):
@@ -208,31 +244,20 @@ class IngestPipeline:
                 fate = verdict(bus_error, 1, self._retry_policy, random.random())  # noqa: S311
         delay = 0.0 if isinstance(fate, Bury) else fate.delay_seconds
         logger.info(
-            "an ingest event will be tried again",
-            extra={"sequence": delivery.sequence, "seconds": delay, "reason": str(error)},
+            "an event will be tried again",
+            extra={"subject": delivery.subject, "sequence": delivery.sequence, "seconds": delay, "reason": str(error)},
         )
-        self._count_outcome("retried")
+        self._work.count("retried")
         await self._try_again(delivery, delay)
 
     async def _bury_delivery(self, delivery: IngestDelivery, fate: Bury) -> None:
         logger.info(
-            "an ingest event was buried",
+            "an event was buried",
             extra={"subject": delivery.subject, "sequence": delivery.sequence, "reason": fate.reason},
         )
-        await self._bury(delivery, fate.code, fate.reason)
-        item_id = readable_id(delivery.payload, delivery.collection)
-        if item_id is not None:
-            await self._send_status(
-                ItemStatus(
-                    collection=delivery.collection,
-                    id=item_id,
-                    state=ItemState.FAILED,
-                    version=delivery.sequence,
-                    reason=fate.reason,
-                )
-            )
+        await self._work.bury(delivery, fate)
         await delivery.message.ack()
-        self._count_outcome("buried")
+        self._work.count("buried")
 
     async def _try_again(self, delivery: IngestDelivery, delay_seconds: float) -> None:
         # Without a connection the bus delivers it again by itself, when its time for an answer is over.
@@ -248,9 +273,3 @@ class IngestPipeline:
                 # It may be answered at this moment, or the bus may be away, which will deliver it again.
                 with contextlib.suppress(NatsError):
                     await delivery.message.in_progress()
-
-
-def _groups(deliveries: Sequence[IngestDelivery]) -> list[Sequence[IngestDelivery]]:
-    """What of a message is worked on together: everything, unless its events are traced each on its own."""
-    is_traced = is_tracing() or any(TRACEPARENT in delivery.headers for delivery in deliveries)
-    return [[delivery] for delivery in deliveries] if is_traced else [deliveries]

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sightwire.errors import SightwireError
+from sightwire_embedder.backoff import backoff_seconds
+from sightwire_embedder.models.served_models import NotServedError
 
 
 class NeverAnsweredError(SightwireError):
@@ -48,8 +50,10 @@ def verdict(error: Exception, deliveries: int, policy: RetryPolicy, jitter: floa
     reason = error.detail if isinstance(error, SightwireError) else f"{type(error).__name__}: {error}"
     if is_known and not is_transient:
         return Bury(code, reason)
-    if deliveries >= policy.max_deliveries:
+    # A model that is missing says nothing about the event, however long it takes until somebody loads it.
+    may_give_up = not isinstance(error, NotServedError)
+    if may_give_up and deliveries >= policy.max_deliveries:
         return Bury(code, f"gave up after {deliveries} tries; the last one failed with: {reason}")
-    # The exponent is bounded so that it cannot overflow a float, however many deliveries are allowed.
-    backoff = policy.first_delay_seconds * 2.0 ** min(deliveries - 1, 32)
-    return RetryLater(min(backoff, policy.max_delay_seconds) * (0.5 + jitter / 2))
+    return RetryLater(
+        backoff_seconds(deliveries, jitter, first=policy.first_delay_seconds, longest=policy.max_delay_seconds)
+    )
