@@ -37,13 +37,16 @@ class ProgressLine:
 
     def show(self, record: OperationRecord) -> None:
         """Shows how far an operation is."""
-        line = f"{record.command.kind}: {progress_text(record.progress)}"
+        self.show_text(record.progress.stage, f"{record.command.kind}: {progress_text(record.progress)}")
+
+    def show_text(self, stage: str, line: str) -> None:
+        """Shows how far something is that has come to `stage`."""
         if self._console.is_terminal:
             self._console.file.write(f"{_TO_START_OF_EMPTY_LINE}{line[: self._console.width - 1]}")
             self._console.file.flush()
-        elif record.progress.stage != self._stage:
+        elif stage != self._stage:
             self._console.print(line, markup=False, soft_wrap=True)
-        self._stage = record.progress.stage
+        self._stage = stage
 
     def clear(self) -> None:
         """Takes the rewritten line away, so that what follows begins a line."""

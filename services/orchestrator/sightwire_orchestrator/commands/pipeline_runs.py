@@ -88,7 +88,7 @@ def run(
     """Begin a run of a pipeline."""
     from sightwire.contracts.pipeline_control import StartRun
 
-    parameters = dict(_parameter(text) for text in set_ or ())
+    parameters = dict(parameter(text) for text in set_ or ())
     request = StartRun(pipeline=pipeline, version=version, parameters=parameters, run=run_id)
 
     async def ask(client: "PipelinesClient") -> "RunReport":
@@ -200,7 +200,12 @@ def _show(report: "RunReport", *, as_json: bool, must_succeed: bool) -> None:
         raise typer.Exit(1)
 
 
-def _parameter(text: str) -> "tuple[str, JsonValue]":
+def parameter(text: str) -> "tuple[str, JsonValue]":
+    """Name and value of an option `NAME=VALUE`, the value in YAML.
+
+    Raises:
+        InvalidInputError: it is something else.
+    """
     from pydantic import JsonValue, TypeAdapter, ValidationError
     from yaml import YAMLError, safe_load
 

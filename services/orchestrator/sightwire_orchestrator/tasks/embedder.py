@@ -64,8 +64,18 @@ class EmbedderClient:
     ) -> None:
         await self._channel.close(None)
 
-    async def embed_texts(self, texts: Sequence[str]) -> tuple[Vectors, str]:
-        """Vectors of texts, a row each, and the space that they are in.
+    async def describe_model(self, space: str = "") -> embedder_pb2.DescribeModelResponse:
+        """The bundle of a space, of the default one if it is empty.
+
+        Raises:
+            SightwireError: the embedder's, or that it does not answer.
+        """
+        return await _answer(
+            self._stub.DescribeModel(embedder_pb2.DescribeModelRequest(space=space), timeout=self._timeout)
+        )
+
+    async def embed_texts(self, texts: Sequence[str], *, space: str = "") -> tuple[Vectors, str]:
+        """Vectors of texts, a row each, and the space that they are in: that which is named, or the default one.
 
         Raises:
             SightwireError: the embedder's, or that it does not answer.
@@ -73,7 +83,7 @@ class EmbedderClient:
         """
         answers = []
         for start in range(0, len(texts), _TEXTS_A_CALL):
-            request = embedder_pb2.EmbedTextsRequest(texts=texts[start : start + _TEXTS_A_CALL])
+            request = embedder_pb2.EmbedTextsRequest(texts=texts[start : start + _TEXTS_A_CALL], space=space)
             response = await _answer(self._stub.EmbedTexts(request, timeout=self._timeout))
             answers.append((response.vectors, response.space))
         return _joined(answers)

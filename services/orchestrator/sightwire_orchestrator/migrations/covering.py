@@ -1,0 +1,130 @@
+"""Makes sure that a shadow has all items of its collection, and sends again what it lacks."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from sightwire.bus.connection import Bus
+from sightwire.bus.control import ControlClient
+from sightwire.contracts.collections import CollectionRecord
+from sightwire.contracts.control import CompareItems
+from sightwire.contracts.migrations import Coverage
+from sightwire.errors import UnavailableError
+from sightwire_orchestrator.migrations.coverage_rounds import Difference, Rounds, Verdict
+from sightwire_orchestrator.migrations.filling import send
+from sightwire_orchestrator.migrations.lag import has_passed, last_sequence
+from sightwire_orchestrator.migrations.opened import OpenedMigration
+from sightwire_orchestrator.migrations.renewals import deletion, renewal
+from sightwire_orchestrator.migrations.searching import Searchers
+from sightwire_orchestrator.tasks.errors import OperationFailedError
+
+#: Ids that a comparison names.
+_NAMED: Final = 10_000
+_COMPARE_SECONDS: Final = 300.0
+_LOOK_SECONDS: Final = 0.25
+#: Between two comparisons: what was embedded meanwhile is committed, and loaded by the searchers.
+_ROUND_SECONDS: Final = 1.5
+_SHOWN: Final = 5
+
+CoverageListener = Callable[[Coverage], None]
+
+
+async def cover(
+    bus: Bus,
+    opened: OpenedMigration,
+    searchers: Searchers,
+    *,
+    max_rounds: int,
+    allowed_missing: int,
+    on_progress: CoverageListener,
+) -> tuple[Coverage, int]:
+    """Compares, and sends again what lacks, until nothing lacks but what came just now; the coverage, and the rounds.
+
+    Args:
+        max_rounds: rounds in which it does not get better, after which it fails.
+        allowed_missing: items that may lack, such as those that the new model cannot embed.
+
+    Raises:
+        OperationFailedError: it does not get better.
+        SightwireError: bus, indexers or searchers do not answer.
+    """
+    rounds = Rounds(max_without_progress=max_rounds, allowed_missing=allowed_missing)
+    number = 0
+    while True:
+        await _passed(bus, opened.shadow)
+        coverage = await _compare(bus, opened.shadow)
+        on_progress(coverage)
+        rounds, lasting, verdict = rounds.after(await _difference(opened, searchers, coverage))
+        number += 1
+        match verdict:
+            case Verdict.COMPLETE:
+                return coverage, number
+            case Verdict.STUCK:
+                raise OperationFailedError(_in_words(opened, coverage, lasting))
+            case Verdict.AGAIN:
+                await _send_again(bus, opened, searchers, lasting)
+                await asyncio.sleep(_ROUND_SECONDS)
+
+
+async def _passed(bus: Bus, shadow: CollectionRecord) -> None:
+    """Waits until what is on its way to the shadow now was embedded."""
+    sequence = await last_sequence(bus)
+    while True:
+        if await has_passed(bus, shadow.name, sequence):
+            return
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _compare(bus: Bus, shadow: CollectionRecord) -> Coverage:
+    """The comparison; while its index is taken over by another indexer, it is waited for."""
+    while True:
+        try:
+            answer = await ControlClient(bus).ask_owner(
+                shadow.name, CompareItems(sample=_NAMED), timeout=_COMPARE_SECONDS
+            )
+        except UnavailableError:
+            await asyncio.sleep(_ROUND_SECONDS)
+        else:
+            return _COVERAGE.validate_python(answer)
+
+
+async def _difference(opened: OpenedMigration, searchers: Searchers, coverage: Coverage) -> Difference:
+    missing = await searchers.items(opened.source, coverage.missing_ids)
+    surplus = await searchers.items(opened.shadow, coverage.surplus_ids)
+    # An item that the collection has in an older version is about to come there, too.
+    present = {item.item_id for item in await searchers.items(opened.source, [item.item_id for item in surplus])}
+    return Difference(
+        coverage,
+        missing={item.item_id: item.version for item in missing},
+        surplus={item.item_id: item.version for item in surplus if item.item_id not in present},
+    )
+
+
+async def _send_again(bus: Bus, opened: OpenedMigration, searchers: Searchers, lasting: Difference) -> None:
+    events = [renewal(item) for item in await searchers.items(opened.source, list(lasting.missing))]
+    # A deletion counts only with a version above that of what it removes.
+    events += [deletion(item, version + 1) for item, version in lasting.surplus.items()]
+    await send(bus, opened.shadow, events)
+
+
+def _in_words(opened: OpenedMigration, coverage: Coverage, lasting: Difference) -> str:
+    users = opened.users.name
+    if lasting.missing:
+        return (
+            f"{coverage.missing} items of {users!r} do not get into the new index, such as {_some(lasting.missing)}; "
+            f"`sightwire dlq list` shows why those on {opened.shadow.name!r} could not be embedded, "
+            "`allowed_missing` says how many may lack"
+        )
+    return (
+        f"the new index differs from that of {users!r} by {coverage.missing} missing and {coverage.surplus} surplus "
+        f"items, such as {_some([*coverage.missing_ids, *coverage.surplus_ids])}, and does not get nearer"
+    )
+
+
+def _some(ids: Iterable[str]) -> str:
+    return ", ".join(map(repr, list(ids)[:_SHOWN]))
+
+
+_COVERAGE: Final[TypeAdapter[Coverage]] = TypeAdapter(Coverage)
