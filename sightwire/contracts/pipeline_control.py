@@ -136,6 +136,8 @@ class TaskReport(BaseModel):
     attempts: NonNegativeInt
     #: Of a mapped task whose list is known.
     elements: NonNegativeInt | None = None
+    #: How many outputs came from the cache: 0 or 1, of a mapped task one for each element.
+    cached: NonNegativeInt = 0
     started_at: AwareDatetime | None = None
     ended_at: AwareDatetime | None = None
     output: JsonValue = None

@@ -88,8 +88,12 @@ class TaskDefinition(_Definition):
     dependencies: tuple[TaskName, ...] = Field(default=(), description="Besides the tasks that parameters refer to")
     timeout: PositiveFloat = Field(default=300.0, description="Seconds for one attempt")
     retry: RetryPolicy = RetryPolicy()
-    cache_enabled: bool = False
-    cache_tags: tuple[str, ...] = ()
+    cache_enabled: bool = Field(
+        default=False, description="Whether its output may be one that the same model and parameters gave before"
+    )
+    cache_tags: tuple[str, ...] = Field(
+        default=(), description="By which results are deleted, beside `pipeline:…`, `task:…`, `type:…`, `model:…`"
+    )
     condition: str | None = Field(default=None, description="CEL expression; false: the task is skipped")
     map: str | None = Field(
         default=None, description="Reference to a list: the task runs for each element, which is `{item}`"
@@ -112,7 +116,9 @@ class PipelineDefinition(_Definition):
         default_factory=dict,
         description="`{name}` in a task's parameters; `output_mapping` in it names the run's results",
     )
-    cache_ttl: PositiveFloat | None = Field(default=None, description="Seconds that results of its tasks are kept")
+    cache_ttl: PositiveFloat | None = Field(
+        default=None, description="Seconds that results of tasks with `cache_enabled` are kept; none: as configured"
+    )
     enable_monitoring: bool = True
     max_parallel_tasks: PositiveInt = 10
     timeout: PositiveFloat | None = Field(default=None, description="Seconds for the whole run")
@@ -195,6 +201,10 @@ class TaskResult(BaseModel):
     worker: str
     output: JsonValue = None
     error: TaskError | None = None
+    #: Whether the output is kept from an earlier attempt of the same task with the same parameters.
+    cached: bool = False
+    #: Of the program that carried it out; results of another version may be others.
+    handler_version: str = ""
     started_at: AwareDatetime
     ended_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
 

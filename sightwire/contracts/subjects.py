@@ -14,6 +14,7 @@ TRAINING_COMPLETED = "training.completed"
 CONTROL_PIPELINES = "control.pipelines"
 CONTROL_MODELS = "control.models"
 CONTROL_REVIEWS = "control.reviews"
+CONTROL_CACHE = "control.cache"
 #: Where every worker hears which attempts nobody waits for any longer.
 CONTROL_WORKERS = "control.workers"
 TASKS_ALL = "tasks.*"

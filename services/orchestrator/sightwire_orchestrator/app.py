@@ -4,15 +4,19 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack
 
+from prometheus_client import REGISTRY
 from uuid_utils import uuid4
 
 from sightwire.blobs import open_blob_store
 from sightwire.bus.connection import Bus
 from sightwire.bus.leases import LeaseKeeper
+from sightwire.cache.levels import MultiLevelCache
+from sightwire.cache.metrics import CacheMetrics
 from sightwire.ending_tasks import end_tasks
 from sightwire.service.operations import JSON_CONTENT_TYPE
 from sightwire.service.runner import ServiceContext
 from sightwire_orchestrator.asyncapi import describe
+from sightwire_orchestrator.caching.settings import NAMESPACE
 from sightwire_orchestrator.execution.terms import Terms
 from sightwire_orchestrator.settings import OrchestratorSettings
 from sightwire_orchestrator.storage.database import Database
@@ -43,7 +47,10 @@ async def run(context: ServiceContext[OrchestratorSettings]) -> None:
         handlers.add_installed()
         shared = await resources.enter_async_context(open_resources(settings, bus=bus))
         blobs = open_blob_store(settings.blobs_url)
-        parts = TermParts(settings, bus, database, blobs, RunStore(database), handlers, shared)
+        cache = MultiLevelCache(settings.task_cache_options(), settings.cache_server_url)
+        await resources.enter_async_context(cache)
+        resources.callback(REGISTRY.unregister, CacheMetrics({NAMESPACE: cache}))
+        parts = TermParts(settings, bus, database, blobs, RunStore(database), cache, handlers, shared)
         owner = uuid4().hex
         terms = Terms(LeaseKeeper(bus, owner), parts.runs, owner, parts.term)
         running = [

@@ -4,6 +4,7 @@ from faststream.nats import JStream, NatsBroker
 
 from sightwire.bus.asyncapi import asyncapi_document
 from sightwire.contracts import subjects
+from sightwire.contracts.cache_control import CacheRequest
 from sightwire.contracts.model_control import ModelsRequest
 from sightwire.contracts.models import ModelPromoted, ModelRegistered, ModelRolledBack
 from sightwire.contracts.pipeline_control import PipelinesRequest
@@ -57,6 +58,11 @@ def describe() -> bytes:
         title="control-reviews",
         description="Asks the active orchestrator about reviews and reviewers.",
     )(_reviews_request)
+    broker.subscriber(
+        subjects.CONTROL_CACHE,
+        title="control-cache",
+        description="Asks the active orchestrator for statistics of cached results of tasks, or to delete some.",
+    )(_cache_request)
     for subject, title, description, handler in (
         (subjects.MODELS_REGISTERED, "model-registered", "A version of a model can be fetched.", _registered),
         (subjects.MODELS_PROMOTED, "model-promoted", "An alias of a model got a version.", _promoted),
@@ -82,6 +88,9 @@ async def _ended(event: PipelineRunEnded) -> None: ...
 
 
 async def _control_request(request: PipelinesRequest) -> None: ...
+
+
+async def _cache_request(request: CacheRequest) -> None: ...
 
 
 async def _models_request(request: ModelsRequest) -> None: ...

@@ -9,9 +9,12 @@ from typing import Final
 
 from sightwire.blobs import BlobStore
 from sightwire.bus.connection import Bus
+from sightwire.cache.levels import MultiLevelCache
 from sightwire.contracts.pipelines import RunId
 from sightwire.ending_tasks import end_tasks
 from sightwire.errors import ConflictError, NotFoundError, SightwireError
+from sightwire_orchestrator.caching.task_results import TaskResultCache
+from sightwire_orchestrator.control.cache import CacheDesk
 from sightwire_orchestrator.control.model_requests import ModelsDesk
 from sightwire_orchestrator.control.requests import PipelinesDesk
 from sightwire_orchestrator.control.review_requests import ReviewsDesk
@@ -44,6 +47,7 @@ class TermParts:
     database: Database
     blobs: BlobStore
     runs: RunStore
+    cache: MultiLevelCache
     handlers: HandlerRegistry
     resources: TaskResources
 
@@ -64,11 +68,20 @@ class TermParts:
         office = open_office(
             self.database, self.settings, tell_run, webhooks=self.resources.webhooks, mail=self.resources.mail
         )
-        engine = Engine(self.bus, self.runs, pipelines, IdempotentResults(self.database), office.desk, epoch=epoch)
+        engine = Engine(
+            self.bus,
+            self.runs,
+            pipelines,
+            IdempotentResults(self.database),
+            TaskResultCache(self.cache, self.handlers),
+            office.desk,
+            epoch=epoch,
+        )
         publisher = ModelEventPublisher(self.bus, ModelEventStore(self.database))
         requests = PipelinesDesk(self.bus, engine, self.runs, pipelines, self.handlers)
         models = ModelsDesk(self.bus, ModelRegistry(self.database, self.blobs), publisher.look)
         reviews = ReviewsDesk(self.bus, office)
+        cache = CacheDesk(self.bus, self.cache)
         callbacks = CallbackSender(self.bus, pipelines, self.resources.webhooks)
         try:
             await engine.start()
@@ -79,6 +92,7 @@ class TermParts:
                 requests.answering(),
                 models.answering(),
                 reviews.answering(),
+                cache.answering(),
             ):
                 yield engine
         finally:

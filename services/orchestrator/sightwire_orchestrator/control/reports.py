@@ -47,6 +47,7 @@ def _task_report(task: TaskDefinition, record: TaskRecord) -> TaskReport:
         state=record.state,
         attempts=sum(unit.attempt for unit in units),
         elements=None if task.map is None else record.size,
+        cached=sum(unit.cached for unit in units),
         started_at=record.started_at,
         ended_at=record.ended_at,
         output=record.output,

@@ -8,6 +8,7 @@ from functools import partial
 
 from sightwire.contracts.pipelines import AttemptAbandoned, TaskOrder, attempt_id
 from sightwire.errors import UnavailableError
+from sightwire_orchestrator.caching.task_results import TaskResultCache
 from sightwire_orchestrator.execution.endings import Endings
 from sightwire_orchestrator.execution.idempotency import KeyedResults
 from sightwire_orchestrator.execution.journal import Journal
@@ -39,6 +40,7 @@ class RunDriver:
         journal: Journal,
         orders: OrderDesk,
         keyed: KeyedResults,
+        cached: TaskResultCache,
         reviews: ReviewRequests,
         endings: Endings,
     ) -> None:
@@ -47,6 +49,7 @@ class RunDriver:
         self._journal = journal
         self._orders = orders
         self._keyed = keyed
+        self._cached = cached
         self._reviews = reviews
         self._endings = endings
         self._inbox: deque[_Posted] = deque()
@@ -124,6 +127,7 @@ class RunDriver:
     async def _as_it_counts(self, message: Message) -> Message:
         if not isinstance(message, ResultArrived):
             return message
+        await self._cached.keep(message.result)
         kept = await self._keyed.kept(message.result)
         return message if kept is message.result else ResultArrived(result=kept)
 
@@ -131,7 +135,9 @@ class RunDriver:
         for action in actions:
             match action:
                 case CancelAttempt():
-                    await self._orders.abandon(_abandoned(action))
+                    abandoned = _abandoned(action)
+                    self._cached.forget(abandoned)
+                    await self._orders.abandon(abandoned)
                 case AskForReview():
                     task_type = self._plan.tasks[action.task].type
                     ask = partial(self._reviews.ask, action, pipeline=self._run.pipeline, task_type=task_type)
@@ -150,11 +156,12 @@ class RunDriver:
 
     async def _send(self, orders: list[TaskOrder]) -> None:
         self._keyed.expect(orders)
-        known = {attempt_id(order): await self._keyed.known(order) for order in orders}
-        refused = await self._orders.send([order for order in orders if known[attempt_id(order)] is None])
+        keyed = {attempt_id(order): await self._keyed.known(order) for order in orders}
+        known = {attempt: result for attempt, result in keyed.items() if result is not None}
+        known |= await self._cached.known(self._plan, [order for order in orders if attempt_id(order) not in known])
+        refused = await self._orders.send([order for order in orders if attempt_id(order) not in known])
         for result in (*known.values(), *refused):
-            if result is not None:
-                self.post(ResultArrived(result=result))
+            self.post(ResultArrived(result=result))
 
 
 def _abandoned(action: CancelAttempt) -> AttemptAbandoned:

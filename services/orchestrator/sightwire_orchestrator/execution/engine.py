@@ -11,6 +11,7 @@ from sightwire.bus.connection import Bus
 from sightwire.contracts.pipelines import PipelineDefinition, RunId, TaskResult
 from sightwire.ending_tasks import end_tasks
 from sightwire.errors import UnavailableError
+from sightwire_orchestrator.caching.task_results import TaskResultCache
 from sightwire_orchestrator.execution import metrics
 from sightwire_orchestrator.execution.driver import RunDriver
 from sightwire_orchestrator.execution.endings import Endings
@@ -40,6 +41,7 @@ class Engine:
         runs: RunStore,
         pipelines: PipelineStore,
         results: IdempotentResults,
+        cached: TaskResultCache,
         reviews: ReviewRequests,
         *,
         epoch: int,
@@ -49,6 +51,7 @@ class Engine:
         self._journal = Journal(runs, epoch)
         self._orders = OrderDesk(bus)
         self._keyed = KeyedResults(results)
+        self._cached = cached
         self._reviews = reviews
         self._endings = Endings(bus)
         self._results = ResultConsumer(bus, self._take_result)
@@ -183,7 +186,9 @@ class Engine:
             metrics.ACTIVE_RUNS.set(len(self._drivers))
 
     def _driver(self, plan: Plan, run: Run) -> RunDriver:
-        return RunDriver(plan, run, self._journal, self._orders, self._keyed, self._reviews, self._endings)
+        return RunDriver(
+            plan, run, self._journal, self._orders, self._keyed, self._cached, self._reviews, self._endings
+        )
 
     async def _plan_of(self, run: Run) -> Plan:
         known = self._plans.get((run.pipeline, run.version))

@@ -100,7 +100,7 @@ def _is_waited_for(plan: Plan, run: Run, result: TaskResult) -> bool:
 
 def _take_result(draft: Draft, result: TaskResult) -> None:
     if result.error is None:
-        draft.succeed(result.task, result.element or 0, result.output)
+        draft.succeed(result.task, result.element or 0, result.output, cached=result.cached)
     else:
         draft.fail(result.task, result.element or 0, result.error)
 

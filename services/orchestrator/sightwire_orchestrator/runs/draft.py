@@ -71,18 +71,27 @@ class Draft:
             due=deadline,
             started_at=self.now,
             ended_at=None,
+            cached=False,
         )
         self.tasks[name] = record.with_unit(
             index, unit, state=TaskState.RUNNING, started_at=record.started_at or self.now
         )
         self._move_past(name, index)
 
-    def succeed(self, name: TaskName, index: int, output: JsonValue) -> None:
-        """The unit's running attempt succeeded."""
+    def succeed(self, name: TaskName, index: int, output: JsonValue, *, cached: bool) -> None:
+        """The unit's running attempt succeeded, perhaps by the cache."""
         record = self.tasks[name]
         unit = record.unit(index)
         self._drop_from_agenda(name, index, unit)
-        unit = replace(unit, state=TaskState.SUCCEEDED, due=None, ended_at=self.now, error=None, output=output)
+        unit = replace(
+            unit,
+            state=TaskState.SUCCEEDED,
+            due=None,
+            ended_at=self.now,
+            error=None,
+            output=output,
+            cached=cached,
+        )
         self.tasks[name] = record.with_unit(index, unit, open_units=record.open_units - 1)
         self._complete_if_done(name)
 

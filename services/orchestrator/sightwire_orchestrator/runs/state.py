@@ -35,6 +35,8 @@ class Unit:
     ended_at: AwareDatetime | None = None
     #: Of the last attempt that failed; None once the unit has succeeded.
     error: TaskError | None = None
+    #: Whether its output came from the cache.
+    cached: bool = False
     #: Until the whole task is done and has its outputs.
     output: JsonValue = None
 

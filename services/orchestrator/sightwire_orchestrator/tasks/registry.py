@@ -2,11 +2,12 @@
 
 A handler is a function, or a coroutine function, of a context and parameters::
 
-    @handler("thumbnail")
+    @handler("thumbnail", version="2")
     async def thumbnail(context: TaskContext, parameters: ThumbnailParameters) -> JsonValue: ...
 
-Parameters that are annotated with a pydantic model are validated before the function is called; annotated otherwise it
-gets the mapping as it is. Functions that are no coroutines run in threads.
+The version says of which program results are, so that none of another is taken from the cache; without one it is that
+of the distribution. Parameters that are annotated with a pydantic model are validated before the function is called;
+annotated otherwise it gets the mapping as it is. Functions that are no coroutines run in threads.
 """
 
 import inspect
@@ -19,6 +20,7 @@ from typing import Any, Final, Self, TypeVar
 
 from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 
+from sightwire import __version__
 from sightwire.contracts.pipelines import TaskType
 from sightwire.errors import ConfigurationError
 from sightwire_orchestrator.tasks.context import TaskContext
@@ -27,16 +29,18 @@ from sightwire_orchestrator.tasks.threads import in_own_thread
 
 ENTRY_POINTS: Final = "sightwire.task_handlers"
 _MARK: Final = "__sightwire_task_type__"
+_VERSION_MARK: Final = "__sightwire_task_version__"
 _TYPE_NAME: Final[TypeAdapter[str]] = TypeAdapter(TaskType)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def handler(name: str) -> Callable[[Function], Function]:
+def handler(name: str, *, version: str = "") -> Callable[[Function], Function]:
     """Marks a function as the handler of the type `name`; a registry takes it from there."""
 
     def mark(function: Function) -> Function:
         setattr(function, _MARK, name)
+        setattr(function, _VERSION_MARK, version)
         return function
 
     return mark
@@ -50,6 +54,8 @@ class TaskHandler:
     function: Callable[..., Any]
     #: Of its parameters; None: any mapping will do.
     parameters: type[BaseModel] | None
+    #: Results of another version may be others.
+    version: str = ""
 
     @property
     def description(self) -> str:
@@ -105,7 +111,7 @@ class HandlerRegistry:
 
         registry = cls()
         for module in MODULES:
-            registry.add_module(module)
+            registry.add_module(module, version=__version__)
         return registry
 
     @property
@@ -113,8 +119,10 @@ class HandlerRegistry:
         """All types, sorted."""
         return tuple(sorted(self._handlers))
 
-    def add(self, function: Callable[..., Any], *, task_type: str | None = None) -> None:
+    def add(self, function: Callable[..., Any], *, task_type: str | None = None, version: str = "") -> None:
         """Registers a function under `task_type`, else under the name that `@handler` gave it.
+
+        Its version is the one that `@handler` gave it, else `version`.
 
         Raises:
             ConfigurationError: it has no name or a bad one, the name is taken, or it does not take two arguments.
@@ -134,13 +142,14 @@ class HandlerRegistry:
             raise ConfigurationError(
                 f"type {name!r} has two handlers, {known.function.__module__} and {where}; rename one of them"
             )
-        self._handlers[name] = TaskHandler(name, function, _parameters_of(function, where))
+        version = getattr(function, _VERSION_MARK, "") or version
+        self._handlers[name] = TaskHandler(name, function, _parameters_of(function, where), version)
 
-    def add_module(self, module: ModuleType) -> None:
-        """Registers each function of a module that `@handler` marks."""
+    def add_module(self, module: ModuleType, *, version: str = "") -> None:
+        """Registers each function of a module that `@handler` marks; `version` is of those to which it gives none."""
         for member in vars(module).values():
             if callable(member) and hasattr(member, _MARK):
-                self.add(member)
+                self.add(member, version=version)
 
     def add_installed(self) -> None:
         """Registers entry points of the group `sightwire.task_handlers`: functions, by their names, or whole modules.
@@ -156,10 +165,11 @@ class HandlerRegistry:
                     f"task handler {entry.name!r} ({entry.value}) cannot be imported: {error!r}; "
                     "repair or uninstall the distribution that offers it"
                 ) from error
+            version = entry.dist.version if entry.dist is not None else ""
             if isinstance(loaded, ModuleType):
-                self.add_module(loaded)
+                self.add_module(loaded, version=version)
             else:
-                self.add(loaded, task_type=getattr(loaded, _MARK, entry.name))
+                self.add(loaded, task_type=getattr(loaded, _MARK, entry.name), version=version)
 
     def get(self, task_type: str) -> TaskHandler:
         """The handler of a type.

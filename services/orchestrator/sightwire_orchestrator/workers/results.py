@@ -22,7 +22,9 @@ def worker_name() -> str:
     return f"{socket.gethostname()}-{getpid()}"
 
 
-def success(order: TaskOrder, output: JsonValue, *, worker: str, started_at: datetime) -> TaskResult:
+def success(
+    order: TaskOrder, output: JsonValue, *, worker: str, started_at: datetime, handler_version: str = ""
+) -> TaskResult:
     """The result of an attempt that succeeded."""
     return TaskResult(
         run=order.run,
@@ -31,6 +33,7 @@ def success(order: TaskOrder, output: JsonValue, *, worker: str, started_at: dat
         attempt=order.attempt,
         worker=worker,
         output=output,
+        handler_version=handler_version,
         started_at=started_at,
         ended_at=datetime.now(UTC),
     )

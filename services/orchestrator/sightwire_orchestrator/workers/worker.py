@@ -17,6 +17,7 @@ from sightwire.ending_tasks import end_tasks
 from sightwire.errors import UnavailableError
 from sightwire_orchestrator.tasks.carrying_out import carry_out
 from sightwire_orchestrator.tasks.context import TaskContext
+from sightwire_orchestrator.tasks.handler_versions import handlers_of, version_of
 from sightwire_orchestrator.tasks.registry import HandlerRegistry
 from sightwire_orchestrator.tasks.resources import TaskResources
 from sightwire_orchestrator.workers import metrics
@@ -137,7 +138,8 @@ class Worker:
             result = failure(order, error, worker=self._name, started_at=started_at)
             logger.info("a task failed", extra={"attempt": attempt_id(order), "error": repr(error)})
         else:
-            result = success(order, output, worker=self._name, started_at=started_at)
+            version = version_of(self._handlers, handlers_of(order)) or ""
+            result = success(order, output, worker=self._name, started_at=started_at, handler_version=version)
         metrics.count_attempt(order.type, result)
         return result
 

@@ -1,0 +1,1 @@
+"""Results of tasks that need not be computed again."""
