@@ -1,7 +1,7 @@
 """Answers as bytes: JSON by orjson, without a round through models."""
 
 from datetime import UTC
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from pydantic import BaseModel
@@ -14,6 +14,8 @@ from sightwire_gateway.highlights import highlighted
 from sightwire_gateway.search_requests import SearchRequest
 from sightwire_gateway.searching import SearchOutcome
 
+#: Header of every search's answer: the id that clicks refer to.
+QUERY_ID_HEADER: Final = "x-query-id"
 _SCORE_DIGITS = 6
 
 
@@ -33,6 +35,11 @@ def base_url_of(request: Request, public_url: str | None) -> str:
     if public_url is not None:
         return public_url.rstrip("/")
     return str(request.base_url).rstrip("/")
+
+
+def query_headers(outcome: SearchOutcome) -> dict[str, str]:
+    """Headers of a search's answer."""
+    return {QUERY_ID_HEADER: outcome.query_id}
 
 
 def search_answer(
@@ -62,6 +69,7 @@ def search_answer(
             hit["highlights"] = [highlighted(highlight) for highlight in found.highlights]
         hits.append(hit)
     answer: dict[str, Any] = {
+        "query_id": outcome.query_id,
         "hits": hits,
         "manifest_version": response.manifest_version,
         "took_ms": round(took_seconds * 1000, 3),

@@ -39,8 +39,11 @@ from sightwire.service.reloading import Configuration
 from sightwire.service.runner import ServiceContext
 from sightwire_gateway import problems
 from sightwire_gateway.backends import EmbedderClient, SearcherClient
+from sightwire_gateway.backups import BackupDesk
 from sightwire_gateway.bodies import BodyLimits, BodyReader
+from sightwire_gateway.canaries import Canaries
 from sightwire_gateway.channels import open_channel
+from sightwire_gateway.clicks import Clicks
 from sightwire_gateway.collections import CollectionDesk
 from sightwire_gateway.doctor import Doctor
 from sightwire_gateway.documentation import PROBLEM_RESPONSES, install_openapi
@@ -48,12 +51,16 @@ from sightwire_gateway.embedding_cache import EmbeddingCache
 from sightwire_gateway.gateway import Gateway
 from sightwire_gateway.guard import Guard
 from sightwire_gateway.health import GatewayHealth
+from sightwire_gateway.index_search import IndexSearch
 from sightwire_gateway.ingest import Ingest
+from sightwire_gateway.owners import IndexOwners
 from sightwire_gateway.pictures import PictureDesk
 from sightwire_gateway.pipeline_runs import PipelineRuns
+from sightwire_gateway.restoring import Restoring
 from sightwire_gateway.routes import (
     backups,
     batches,
+    clicks,
     collections,
     diagnosis,
     images,
@@ -89,6 +96,7 @@ _ROUTERS = (
     search.router,
     visual_search.router,
     semantic_search.router,
+    clicks.router,
     batches.router,
     images.router,
     items.router,
@@ -194,32 +202,47 @@ async def open_gateway(
         pipelines_client = PipelinesClient(bus)
         searchers = await resources.enter_async_context(SearcherDirectory(bus))
         bodies = BodyReader(body_limits(settings), max_uploads=settings.gateway_max_uploads)
-        search_desk = SearchDesk(embedder, searcher, max_query_characters=settings.gateway_max_query_characters)
+        indexes = IndexSearch(embedder, searcher, max_query_characters=settings.gateway_max_query_characters)
+        canaries = await resources.enter_async_context(
+            Canaries(
+                bus,
+                shadow_seconds=settings.gateway_canary_seconds,
+                max_in_flight=settings.gateway_canary_queries,
+            )
+        )
+        owners = IndexOwners(control, desk)
+        backup_desk = BackupDesk(control)
 
         def take_settings(fresh: GatewaySettings) -> None:
             bodies.limits = body_limits(fresh)
-            cache.resize(fresh.gateway_embedding_cache_entries)
             embedder.deadline_seconds = fresh.gateway_embed_seconds
             searcher.deadline_seconds = fresh.gateway_search_seconds
-            search_desk.max_query_characters = fresh.gateway_max_query_characters
+            cache.resize(fresh.gateway_embedding_cache_entries)
+            indexes.max_query_characters = fresh.gateway_max_query_characters
+            canaries.shadow_seconds = fresh.gateway_canary_seconds
+            canaries.max_in_flight = fresh.gateway_canary_queries
 
         configuration.add_listener(take_settings)
         yield Gateway(
             configuration=configuration,
+            backups=backup_desk,
             blobs=blobs,
             bodies=bodies,
+            clicks=Clicks(bus),
             collections=desk,
             control=control,
-            doctor=Doctor(bus, control, searchers, embedder, directory.all),
+            doctor=Doctor(bus, owners, searchers, embedder, desk),
             health=GatewayHealth(bus, embedder, searcher, stopping),
             ingest=Ingest(bus, statuses, pictures, max_picture_bytes=settings.gateway_max_picture_bytes),
             operations=RecordReader(bus, OPERATIONS, OperationRecord),
             orchestrator=OrchestratorClient(bus),
+            owners=owners,
             pictures=pictures,
             pipelines=pipelines_client,
+            restoring=Restoring(control, owners, backup_desk, desk),
             runs=PipelineRuns(bus, pipelines_client),
             schedules=RecordReader(bus, SCHEDULES, ScheduleRecord),
-            search=search_desk,
+            search=SearchDesk(desk, indexes, canaries),
             searcher=searcher,
             statuses=statuses,
             thumbnails=Thumbnails(blobs, threads, max_pixels=settings.gateway_max_pixels),

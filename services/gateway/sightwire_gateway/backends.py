@@ -26,10 +26,11 @@ class EmbedderClient:
         #: Of the calls from now on; may be replaced.
         self.deadline_seconds = deadline_seconds
         self._cache = cache
-        self._model = "unknown"
+        #: Names of the models that were described, by space.
+        self._models: dict[str, str] = {}
 
     async def embed_text(self, text: str, *, space: str) -> tuple[bytes, str]:
-        """Vector of a text and the space that it is in; from the cache if it has one in the wanted `space`.
+        """Vector of a text in a space, and the space that it is in; from the cache if that has one.
 
         Raises:
             SightwireError: the embedder's, or that it does not answer.
@@ -37,35 +38,37 @@ class EmbedderClient:
         cached = self._cache.find(space, text)
         if cached is not None:
             return cached, space
-        request = embedder_pb2.EmbedTextsRequest(texts=[text])
+        request = embedder_pb2.EmbedTextsRequest(texts=[text], space=space)
         response = await _answer(self._stub.EmbedTexts(request, timeout=self.deadline_seconds), "embedder")
-        metrics.EMBEDDINGS.labels("text").inc()
-        metrics.INFERENCE_SECONDS.labels(self._model).observe(response.model_seconds)
+        self._count("text", response.space, response.model_seconds)
         self._cache.keep(response.space, text, response.vectors.data)
         return response.vectors.data, response.space
 
-    async def embed_image(self, picture: bytes) -> tuple[bytes, str]:
-        """Vector of a picture's bytes and the space that it is in.
+    async def embed_image(self, picture: bytes, *, space: str) -> tuple[bytes, str]:
+        """Vector of a picture's bytes in a space, and the space that it is in.
 
         Raises:
             SightwireError: the embedder's, or that it does not answer.
         """
-        request = embedder_pb2.EmbedImagesRequest(images=[picture])
+        request = embedder_pb2.EmbedImagesRequest(images=[picture], space=space)
         response = await _answer(self._stub.EmbedImages(request, timeout=self.deadline_seconds), "embedder")
-        metrics.EMBEDDINGS.labels("image").inc()
-        metrics.INFERENCE_SECONDS.labels(self._model).observe(response.model_seconds)
+        self._count("image", response.space, response.model_seconds)
         return response.vectors.data, response.space
 
     async def describe_model(self) -> embedder_pb2.DescribeModelResponse:
-        """The bundle that answers.
+        """The bundle that answers where no space is named.
 
         Raises:
             UnavailableError: the embedder does not answer, or has no model yet.
         """
         request = embedder_pb2.DescribeModelRequest()
         response = await _answer(self._stub.DescribeModel(request, timeout=_DESCRIBE_SECONDS), "embedder")
-        self._model = response.name
+        self._models[response.space] = response.name
         return response
+
+    def _count(self, kind: str, space: str, model_seconds: float) -> None:
+        metrics.EMBEDDINGS.labels(kind).inc()
+        metrics.INFERENCE_SECONDS.labels(self._models.get(space, space)).observe(model_seconds)
 
 
 class SearcherClient:

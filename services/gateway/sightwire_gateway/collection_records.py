@@ -1,6 +1,7 @@
-"""Makes a collection's record from what a user asked for and what the model bundle is; pure."""
+"""Makes a collection's record from what a user asked for and what the model bundle is, and shows it; pure."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sightwire.contracts.collections import (
     CollectionRecord,
@@ -32,6 +33,31 @@ def new_record(spec: CollectionSpec, model: embedder_pb2.DescribeModelResponse |
         space=model.space if model is not None else EXTERNAL_SPACE,
         class_names=tuple(model.class_names) if model is not None else (),
     )
+
+
+def public_record(record: CollectionRecord, index: CollectionRecord, generation: str) -> dict[str, Any]:
+    """A record as answers show it: the specification's members with those that the platform added.
+
+    Args:
+        record: the collection, as users name it.
+        index: the record of the index that answers for it.
+        generation: of that index, the live one.
+    """
+    answer = {
+        **index.spec.model_dump(mode="json"),
+        "name": record.name,
+        "description": record.spec.description,
+        "uid": record.uid,
+        "created_at": record.created_at,
+        "space": index.space,
+        "generation": generation,
+        "class_names": list(index.class_names),
+    }
+    if record.shadows:
+        answer["shadows"] = list(record.shadows)
+        answer["answering"] = record.answering
+        answer["canary"] = record.canary.model_dump(mode="json") if record.canary is not None else None
+    return answer
 
 
 def _resolved(name: str, field: VectorField, model: embedder_pb2.DescribeModelResponse | None) -> VectorField:

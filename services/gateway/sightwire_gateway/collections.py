@@ -5,12 +5,13 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from sightwire.bus.collections import CollectionDirectory, CollectionRegistry
+from sightwire.bus.collections import CollectionDirectory, CollectionRegistry, unknown_collection
 from sightwire.contracts.collections import CollectionRecord, CollectionSpec
 from sightwire.contracts.names import FIRST_GENERATION
 from sightwire.errors import ConflictError, SightwireError, UnavailableError, UnknownCollectionError
 from sightwire_gateway.backends import EmbedderClient, SearcherClient
-from sightwire_gateway.collection_records import new_record
+from sightwire_gateway.collection_records import new_record, public_record
+from sightwire_gateway.users_names import check_users_name, errors_in_users_words
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +19,8 @@ _SEEN_SECONDS: Final = 5.0
 
 
 class CollectionDesk:
-    """The collections as callers see them. Make it before the directory is entered: it listens to its changes."""
+    """The collections as callers see them: shadows are none. Make it before the directory is entered: it listens to its
+    changes."""
 
     def __init__(
         self,
@@ -38,13 +40,58 @@ class CollectionDesk:
         self._directory_changed = asyncio.Event()
         directory.add_listener(self._note_change)
 
+    def find(self, name: str) -> CollectionRecord | None:
+        """A collection, from memory; None if there is none."""
+        record = self._directory.find(name)
+        return record if record is not None and record.shadow_of is None else None
+
     def get(self, name: str) -> CollectionRecord:
         """A collection, from memory.
 
         Raises:
             UnknownCollectionError: there is none.
         """
-        return self._directory.get(name)
+        record = self.find(name)
+        if record is None:
+            raise unknown_collection(name, [record.name for record in self.all()])
+        return record
+
+    def all(self) -> list[CollectionRecord]:
+        """All collections by name."""
+        return [record for record in self._directory.all() if record.shadow_of is None]
+
+    def index_of(self, record: CollectionRecord) -> CollectionRecord:
+        """The record of the index that answers for a collection: its own, or that of a shadow.
+
+        Raises:
+            UnavailableError: it is not known here, or not any more.
+        """
+        index = self.find_copy(record, record.index_name)
+        if index is None:
+            raise UnavailableError(
+                f"the index that answers for collection {record.name!r} is not known here; try again"
+            )
+        return index
+
+    def answering(self, name: str) -> CollectionRecord:
+        """The record of the index that answers for a collection.
+
+        Raises:
+            UnknownCollectionError, UnavailableError: as `get` and `index_of`.
+        """
+        return self.index_of(self.get(name))
+
+    def find_copy(self, record: CollectionRecord, index_name: str) -> CollectionRecord | None:
+        """The record of one of the indexes that hold a collection's items, by its own name; None if it is none."""
+        if index_name not in record.copies:
+            return None
+        return record if index_name == record.name else self._directory.find(index_name)
+
+    def copies(self, record: CollectionRecord) -> list[CollectionRecord]:
+        """All indexes that hold a collection's items, the one that answers first."""
+        index = self.index_of(record)
+        found = (self.find_copy(record, name) for name in record.copies if name != index.name)
+        return [index, *(copy for copy in found if copy is not None)]
 
     async def get_or_default(self, name: str | None) -> CollectionRecord:
         """The named collection; without a name the default one, which is created when it is first needed.
@@ -54,13 +101,13 @@ class CollectionDesk:
             UnavailableError: the default one cannot be created now.
         """
         wanted = name if name is not None else self._default_name
-        record = self._directory.find(wanted)
+        record = self.find(wanted)
         if record is not None:
             return record
         if wanted != self._default_name:
-            return self._directory.get(wanted)
+            return self.get(wanted)
         async with self._creating_default:
-            record = self._directory.find(wanted)
+            record = self.find(wanted)
             if record is not None:
                 return record
             try:
@@ -74,9 +121,10 @@ class CollectionDesk:
 
         Raises:
             ConflictError: the name is taken.
-            InvalidInputError: the model bundle cannot serve its fields.
+            InvalidInputError: the name is one of the platform's own, or the model bundle cannot serve its fields.
             UnavailableError: the embedder, which knows the bundle, or the bus does not answer.
         """
+        check_users_name(spec.name)
         if self._directory.find(spec.name) is not None:
             raise ConflictError(f"collection {spec.name!r} exists already; delete it or choose another name")
         model = await self._embedder.describe_model() if spec.embeds else None
@@ -86,28 +134,33 @@ class CollectionDesk:
         return record
 
     async def delete(self, name: str) -> None:
-        """Removes a collection.
+        """Removes a collection with its shadows.
 
         Raises:
             UnknownCollectionError: there is none.
         """
+        record = self._directory.find(name)
+        if record is not None and record.shadow_of is not None:
+            raise unknown_collection(name, [])
         await self._registry.delete(name)
         await self._wait_until(lambda: self._directory.find(name) is None)
 
     async def describe(self, record: CollectionRecord) -> dict[str, Any]:
-        """The record with what the searcher says of it.
+        """The record with what the searcher says of the index that answers.
 
         Raises:
             UnavailableError: the searcher does not answer.
         """
+        index = self.index_of(record)
         try:
-            described = await self._searcher.describe(record.name)
+            with errors_in_users_words(index):
+                described = await self._searcher.describe(index.name)
         except UnknownCollectionError:
             # Registered, but no searcher has loaded it yet: there is nothing in it that could be found.
-            answer = public_record(record, FIRST_GENERATION)
+            answer = public_record(record, index, FIRST_GENERATION)
             return {**answer, "items": 0, "segments": 0, "manifest_version": 0, "resident_bytes": 0, "disk_bytes": 0}
         return {
-            **public_record(record, described.generation),
+            **public_record(record, index, described.generation),
             "items": described.items,
             "segments": described.segments,
             "manifest_version": described.manifest_version,
@@ -131,7 +184,7 @@ class CollectionDesk:
                 return {**short, "items": None, "manifest_version": None}
             return {**short, "items": described["items"], "manifest_version": described["manifest_version"]}
 
-        return list(await asyncio.gather(*map(listed, self._directory.all())))
+        return list(await asyncio.gather(*map(listed, self.all())))
 
     async def wait_until_known(self, name: str) -> None:
         """Until a collection that somebody else registered can be looked up here.
@@ -143,7 +196,7 @@ class CollectionDesk:
 
     def count(self) -> int:
         """How many collections there are."""
-        return len(self._directory.all())
+        return len(self.all())
 
     async def _wait_until(self, condition: Callable[[], bool]) -> None:
         """Until the directory has seen a change that was made."""
@@ -159,15 +212,3 @@ class CollectionDesk:
     async def _note_change(self, _name: str, _record: CollectionRecord | None) -> None:
         self._directory_changed.set()
         self._directory_changed = asyncio.Event()
-
-
-def public_record(record: CollectionRecord, generation: str) -> dict[str, Any]:
-    """A record as answers show it: the specification's members with those that the platform added."""
-    return {
-        **record.spec.model_dump(mode="json"),
-        "uid": record.uid,
-        "created_at": record.created_at,
-        "space": record.space,
-        "generation": generation,
-        "class_names": list(record.class_names),
-    }

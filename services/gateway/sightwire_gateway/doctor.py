@@ -2,7 +2,7 @@
 
 import asyncio
 import resource
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -11,7 +11,6 @@ from nats.js.errors import Error as JetStreamError
 from nats.js.errors import NotFoundError as MessageNotFoundError
 
 from sightwire.bus.connection import Bus
-from sightwire.bus.control import ControlClient
 from sightwire.bus.searchers import SearcherDirectory
 from sightwire.contracts import subjects
 from sightwire.contracts.collections import CollectionRecord
@@ -22,28 +21,26 @@ from sightwire.contracts.streams import DEAD_LETTERS, INDEX, INGEST
 from sightwire.errors import SightwireError
 from sightwire_gateway import findings
 from sightwire_gateway.backends import EmbedderClient
+from sightwire_gateway.collections import CollectionDesk
+from sightwire_gateway.owners import IndexOwners
 
 _OWNER_SECONDS: Final = 20.0
 _LOOK_SECONDS: Final = 5.0
 
 
 class Doctor:
-    """Diagnoses on request; each look that fails is a finding itself.
-
-    Args:
-        collections: all collections there are.
-    """
+    """Diagnoses on request; each look that fails is a finding itself."""
 
     def __init__(
         self,
         bus: Bus,
-        control: ControlClient,
+        owners: IndexOwners,
         searchers: SearcherDirectory,
         embedder: EmbedderClient,
-        collections: Callable[[], Iterable[CollectionRecord]],
+        collections: CollectionDesk,
     ) -> None:
         self._bus = bus
-        self._control = control
+        self._owners = owners
         self._searchers = searchers
         self._embedder = embedder
         self._collections = collections
@@ -57,19 +54,23 @@ class Doctor:
                 _looked("stream INGEST", self._ingest_fill()),
                 _looked("open files of the gateway", self._open_files()),
             ),
-            asyncio.gather(*map(self._collection, self._collections())),
+            asyncio.gather(*map(self._collection, self._collections.all())),
         )
         return PlatformDiagnosis(findings=tuple(platform), collections=tuple(collections))
 
     async def _collection(self, record: CollectionRecord) -> Diagnosis:
+        try:
+            index = self._collections.index_of(record)
+        except SightwireError as error:
+            return Diagnosis(collection=record.name, findings=(findings.unanswered_finding("index", error),))
         searchers, owner = await asyncio.gather(
-            _looked("searchers", self._searchers_follow(record)), self._ask_owner(record)
+            _looked("searchers", self._searchers_follow(index)), self._ask_owner(index)
         )
         return Diagnosis(collection=record.name, findings=(searchers, *owner))
 
-    async def _ask_owner(self, record: CollectionRecord) -> tuple[Finding, ...]:
+    async def _ask_owner(self, index: CollectionRecord) -> tuple[Finding, ...]:
         try:
-            answer = await self._control.ask_owner(record.name, Diagnose(), timeout=_OWNER_SECONDS)
+            answer = await self._owners.ask_index(index, Diagnose(), timeout=_OWNER_SECONDS)
         except SightwireError as error:
             return (findings.unanswered_finding("indexer", error),)
         return Diagnosis.model_validate(answer).findings
@@ -93,17 +94,17 @@ class Doctor:
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         return findings.open_files_finding(limit, is_unlimited=limit == resource.RLIM_INFINITY)
 
-    async def _searchers_follow(self, record: CollectionRecord) -> Finding:
-        ready = await self._newest_manifest(record)
-        return findings.searcher_finding(ready, self._searchers.loaded(record.name, record.uid), datetime.now(UTC))
+    async def _searchers_follow(self, index: CollectionRecord) -> Finding:
+        ready = await self._newest_manifest(index)
+        return findings.searcher_finding(ready, self._searchers.loaded(index.name, index.uid), datetime.now(UTC))
 
-    async def _newest_manifest(self, record: CollectionRecord) -> IndexReady | None:
+    async def _newest_manifest(self, index: CollectionRecord) -> IndexReady | None:
         try:
-            message = await self._bus.jetstream.get_last_msg(INDEX.name, subjects.index_ready(record.name))
+            message = await self._bus.jetstream.get_last_msg(INDEX.name, subjects.index_ready(index.name))
         except MessageNotFoundError:
             return None
         ready = IndexReady.model_validate_json(message.data or b"")
-        return ready if ready.collection_uid == record.uid else None
+        return ready if ready.collection_uid == index.uid else None
 
 
 async def _looked(check: str, look: Awaitable[Finding]) -> Finding:

@@ -12,6 +12,7 @@ from sightwire.contracts.filters import Filter
 from sightwire.contracts.models import ModelNotes
 from sightwire.contracts.reviews import Reviewer
 from sightwire.contracts.schedules import ScheduleSpec
+from sightwire_gateway.clicks import ClickRequest
 from sightwire_gateway.index_requests import OperationCommand, PruneRequest, RestoreRequest
 from sightwire_gateway.item_requests import BatchRequest, ItemRequest
 from sightwire_gateway.model_requests import AliasCommand, DeprecateCommand, RegisterCommand, RollBackCommand
@@ -27,6 +28,7 @@ _REFERENCE: Final = "#/components/schemas/{model}"
 _OWN_MODELS: Final[tuple[type[BaseModel], ...]] = (
     AliasCommand,
     BatchRequest,
+    ClickRequest,
     CollectionSpec,
     CommentCommand,
     DecisionCommand,

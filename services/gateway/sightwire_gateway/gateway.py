@@ -16,13 +16,17 @@ from sightwire.contracts.operations import OperationRecord
 from sightwire.contracts.schedules import ScheduleRecord
 from sightwire.service.reloading import Configuration
 from sightwire_gateway.backends import SearcherClient
+from sightwire_gateway.backups import BackupDesk
 from sightwire_gateway.bodies import BodyReader
+from sightwire_gateway.clicks import Clicks
 from sightwire_gateway.collections import CollectionDesk
 from sightwire_gateway.doctor import Doctor
 from sightwire_gateway.health import GatewayHealth
 from sightwire_gateway.ingest import Ingest
+from sightwire_gateway.owners import IndexOwners
 from sightwire_gateway.pictures import PictureDesk
 from sightwire_gateway.pipeline_runs import PipelineRuns
+from sightwire_gateway.restoring import Restoring
 from sightwire_gateway.searching import SearchDesk
 from sightwire_gateway.settings import GatewaySettings
 from sightwire_gateway.thumbnails import Thumbnails
@@ -34,8 +38,10 @@ class Gateway:
     """The gateway's parts. `stopping` is set when it begins to drain."""
 
     configuration: Configuration[GatewaySettings]
+    backups: BackupDesk
     blobs: BlobStore
     bodies: BodyReader
+    clicks: Clicks
     collections: CollectionDesk
     control: ControlClient
     doctor: Doctor
@@ -43,8 +49,10 @@ class Gateway:
     ingest: Ingest
     operations: RecordReader[OperationRecord]
     orchestrator: OrchestratorClient
+    owners: IndexOwners
     pictures: PictureDesk
     pipelines: PipelinesClient
+    restoring: Restoring
     runs: PipelineRuns
     schedules: RecordReader[ScheduleRecord]
     search: SearchDesk

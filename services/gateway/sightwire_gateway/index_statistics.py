@@ -11,11 +11,11 @@ from sightwire.contracts.statistics import (
 from sightwire.v1 import searcher_pb2
 
 
-def index_statistics(described: searcher_pb2.DescribeCollectionResponse) -> IndexStatistics:
-    """The searcher's answer as a model."""
+def index_statistics(index: CollectionRecord, described: searcher_pb2.DescribeCollectionResponse) -> IndexStatistics:
+    """The searcher's answer about an index as a model."""
     process = described.process
     return IndexStatistics(
-        collection=described.collection,
+        collection=index.users_name,
         generation=described.generation,
         manifest_version=described.manifest_version,
         items=described.items,
@@ -34,11 +34,9 @@ def index_statistics(described: searcher_pb2.DescribeCollectionResponse) -> Inde
     )
 
 
-def empty_statistics(record: CollectionRecord, generation: str) -> IndexStatistics:
-    """Of a collection that no searcher has loaded yet."""
-    return index_statistics(
-        searcher_pb2.DescribeCollectionResponse(collection=record.name, uid=record.uid, generation=generation)
-    )
+def empty_statistics(index: CollectionRecord, generation: str) -> IndexStatistics:
+    """Of an index that no searcher has loaded yet."""
+    return index_statistics(index, searcher_pb2.DescribeCollectionResponse(generation=generation))
 
 
 def _field(field: searcher_pb2.FieldStatistics) -> FieldStatistics:

@@ -23,6 +23,11 @@ ITEMS_REFUSED: Final = Counter("sightwire_gateway_items_refused_total", "Items o
 WAITERS: Final = Gauge("sightwire_gateway_status_followers", "Requests that follow item statuses")
 FETCHES: Final = Counter("sightwire_gateway_fetches_total", "Pictures fetched from URLs", ["outcome"])
 CACHE_LOOKUPS: Final = Counter("sightwire_gateway_embedding_cache_lookups_total", "Query embeddings", ["result"])
+CANARY_QUERIES: Final = Counter(
+    "sightwire_gateway_canary_queries_total",
+    "Queries of a canary's share: answered by the shadow, by the index because the shadow failed, or left out",
+    ["collection", "outcome"],
+)
 
 VISUAL_REQUESTS: Final = Counter(
     "visual_search_requests_total", "Requests to the visual and semantic search routes", ["endpoint", "status"]

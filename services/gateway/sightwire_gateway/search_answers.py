@@ -68,6 +68,7 @@ class HitAnswer(BaseModel):
 class SearchAnswer(BaseModel):
     """A page of hits."""
 
+    query_id: str = Field(description="Also in the header `x-query-id`; `POST …/clicks` takes it")
     hits: list[HitAnswer]
     next_cursor: str | None = None
     manifest_version: int

@@ -1,45 +1,37 @@
-"""Answers searches: plan, embed, ask the searcher."""
+"""Answers searches: which index answers, whether a canary takes part, and how to go on to the next page."""
 
-from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
 
 from sightwire.contracts.collections import CollectionRecord
-from sightwire.errors import InvalidInputError, UnavailableError, UnknownCollectionError
+from sightwire.errors import ConflictError
 from sightwire.v1 import searcher_pb2
 from sightwire_gateway import cursors
-from sightwire_gateway.backends import EmbedderClient, SearcherClient
-from sightwire_gateway.query_plan import Embedding, QueryPlan, chosen_fusion, plan_filter, plan_query
+from sightwire_gateway.canaries import Canaries, CanaryQuery
+from sightwire_gateway.collections import CollectionDesk
+from sightwire_gateway.index_search import IndexAnswer, IndexSearch, Page, QueryPicture, Question
+from sightwire_gateway.query_ids import is_in_share, new_query, query_id
+from sightwire_gateway.query_plan import Embedding
 from sightwire_gateway.search_requests import SearchRequest
-
-Response = TypeVar("Response")
-
-
-@dataclass(frozen=True, slots=True)
-class QueryPicture:
-    """The picture of a query: its bytes, which have been decoded once, and their sha256."""
-
-    data: bytes
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
 class SearchOutcome:
-    """What the searcher found, and how to go on."""
+    """What was found, and how to go on. `query_id` is what clicks on it refer to."""
 
+    query_id: str
     response: searcher_pb2.SearchResponse
     fields: tuple[str, ...]
     next_cursor: str | None
 
 
 class SearchDesk:
-    """Turns search requests into the searcher's answers."""
+    """Turns search requests into answers. A query is answered by one index from its start to its end."""
 
-    def __init__(self, embedder: EmbedderClient, searcher: SearcherClient, *, max_query_characters: int) -> None:
-        self._embedder = embedder
-        self._searcher = searcher
-        #: May be replaced.
-        self.max_query_characters = max_query_characters
+    def __init__(self, collections: CollectionDesk, indexes: IndexSearch, canaries: Canaries) -> None:
+        self._collections = collections
+        self._indexes = indexes
+        self._canaries = canaries
 
     async def search(
         self, record: CollectionRecord, request: SearchRequest, *, picture: QueryPicture | None = None
@@ -47,87 +39,61 @@ class SearchDesk:
         """Answers a search.
 
         Args:
-            record: the collection.
+            record: the collection, as users name it.
             request: what is asked, checked in form only.
             picture: the query's image, when the query is one.
 
         Raises:
             InvalidInputError and its kin: the request does not fit the collection.
+            ConflictError: the page before came from an index, or a state of it, that is gone.
             UnavailableError: embedder or searcher does not answer.
         """
-        is_uploaded = picture is not None and request.query.image is None
-        plan = plan_query(record, request, has_upload=is_uploaded, max_characters=self.max_query_characters)
-        filter_ = plan_filter(record, request.filter)
-        picture_sha256 = picture.sha256 if picture is not None else ""
-        offset, manifest_version = 0, 0
-        if request.cursor is not None:
-            fingerprint = cursors.fingerprint(record.uid, request, picture_sha256)
-            cursor = cursors.decode(request.cursor, expected_fingerprint=fingerprint)
-            offset, manifest_version = cursor.offset, cursor.manifest_version
-        if offset + request.k > cursors.PAGING_WINDOW:
-            raise InvalidInputError(
-                f"results can be paged to the {cursors.PAGING_WINDOW}th, this page ends at {offset + request.k}; "
-                "narrow the query with a filter"
-            )
-        search = searcher_pb2.SearchRequest(
-            collection=record.name,
-            queries=await self._field_queries(record, request, plan, picture),
-            k=request.k,
-            offset=offset,
-            filter=filter_,
-            manifest_version=manifest_version,
-            explain=request.explain,
-            ef_search=request.ef_search or 0,
-            fusion=chosen_fusion(record, request, plan),
-            text=plan.words,
-            sort=[searcher_pb2.SortKey(field=key.field, descending=key.descending) for key in request.sort or []],
-            facets=[searcher_pb2.FacetRequest(field=facet.field, limit=facet.limit) for facet in request.facets or []],
-        )
-        if request.group_by is not None:
-            search.group_by.field, search.group_by.size = request.group_by.field, request.group_by.size
-        response = await ask(self._searcher.search(search), record)
-        next_cursor: str | None = None
-        next_offset = offset + request.k
-        if response.more and next_offset < cursors.PAGING_WINDOW:
-            fingerprint = cursors.fingerprint(record.uid, request, picture_sha256)
-            next_cursor = cursors.encode(cursors.Cursor(next_offset, response.manifest_version, fingerprint))
-        return SearchOutcome(response, plan.fields, next_cursor)
-
-    async def _field_queries(
-        self, record: CollectionRecord, request: SearchRequest, plan: QueryPlan, picture: QueryPicture | None
-    ) -> list[searcher_pb2.FieldQuery]:
-        if not plan.fields:
-            return []
-        queries = await self._unweighted(record, request, plan, picture)
-        for query in queries:
-            query.weight = (request.weights or {}).get(query.field, 0.0)
-        return queries
-
-    async def _unweighted(
-        self, record: CollectionRecord, request: SearchRequest, plan: QueryPlan, picture: QueryPicture | None
-    ) -> list[searcher_pb2.FieldQuery]:
-        if plan.item_id is not None:
-            return [searcher_pb2.FieldQuery(field=field, item_id=plan.item_id) for field in plan.fields]
-        if plan.vector is not None:
-            return [searcher_pb2.FieldQuery(field=field, vector=plan.vector) for field in plan.fields]
-        if plan.embedding is Embedding.TEXT:
-            assert request.query.text is not None, "the plan embeds a text only when there is one"
-            vector, space = await self._embedder.embed_text(request.query.text, space=record.space)
+        question = Question(request, picture)
+        fingerprint = cursors.fingerprint(record.uid, request, picture.sha256 if picture is not None else "")
+        query = new_query()
+        page = Page()
+        if request.cursor is None:
+            answer = await self._first_page(record, question, query)
         else:
-            assert picture is not None, "routes read the query's image before they search"
-            vector, space = await self._embedder.embed_image(picture.data)
-        return [searcher_pb2.FieldQuery(field=field, vector=vector, space=space) for field in plan.fields]
+            cursor = cursors.decode(request.cursor, expected_fingerprint=fingerprint)
+            page = Page(cursor.offset, cursor.manifest_version)
+            answer = await self._indexes.answer(self._index_of_page(record, cursor.index), question, page)
+        next_cursor: str | None = None
+        next_offset = page.offset + request.k
+        if answer.response.more and next_offset < cursors.PAGING_WINDOW:
+            next_cursor = cursors.encode(
+                cursors.Cursor(next_offset, answer.response.manifest_version, fingerprint, answer.index.name)
+            )
+        id_ = query_id(query, answered_by_shadow=answer.index.name == _canary_shadow(record))
+        return SearchOutcome(id_, answer.response, answer.fields, next_cursor)
+
+    async def _first_page(self, record: CollectionRecord, question: Question, query: str) -> IndexAnswer:
+        index = self._collections.index_of(record)
+        ask_index = partial(self._indexes.answer, index, question)
+        shadow = self._shadow_to_ask(record, query)
+        # Only what the platform embeds is answered otherwise by another model.
+        if shadow is None or self._indexes.plan(index, question).embedding is Embedding.NOTHING:
+            return await ask_index()
+        ask_shadow = partial(self._indexes.answer, shadow, question)
+        return await self._canaries.answer(CanaryQuery(record.name, shadow.name, query, ask_index, ask_shadow))
+
+    def _shadow_to_ask(self, record: CollectionRecord, query: str) -> CollectionRecord | None:
+        """The shadow that is to answer a query, None for most."""
+        shadow = _canary_shadow(record)
+        if record.canary is None or shadow is None or not is_in_share(query, record.canary.share):
+            return None
+        return self._collections.find_copy(record, shadow)
+
+    def _index_of_page(self, record: CollectionRecord, index: str) -> CollectionRecord:
+        found = self._collections.find_copy(record, index)
+        if found is None:
+            raise ConflictError(
+                f"the index that answered the pages before is gone: collection {record.name!r} has another model now; "
+                "repeat the query without the cursor"
+            )
+        return found
 
 
-async def ask(call: Awaitable[Response], record: CollectionRecord) -> Response:
-    """The searcher's answer about a collection that is registered.
-
-    Raises:
-        UnavailableError: the searcher has not loaded the collection yet.
-    """
-    try:
-        return await call
-    except UnknownCollectionError as error:
-        raise UnavailableError(
-            f"collection {record.name!r} exists, but no searcher has loaded it yet; try again"
-        ) from error
+def _canary_shadow(record: CollectionRecord) -> str | None:
+    """The shadow that answers a share of the queries; none any more once it answers all of them."""
+    return record.canary.shadow if record.canary is not None and record.canary.shadow != record.index_name else None

@@ -63,6 +63,16 @@ class GatewaySettings(SharedSettings):
     gateway_search_seconds: PositiveFloat = Field(
         default=10.0, description="Deadline of a call to the searcher", json_schema_extra=RELOADABLE
     )
+    gateway_canary_seconds: PositiveFloat = Field(
+        default=2.0,
+        description="How long a canary's index has for an answer; after that the other one's is given",
+        json_schema_extra=RELOADABLE,
+    )
+    gateway_canary_queries: PositiveInt = Field(
+        default=32,
+        description="Queries of canaries that are answered twice at once; further ones take no part",
+        json_schema_extra=RELOADABLE,
+    )
     gateway_max_wait_seconds: PositiveFloat = Field(
         default=300.0, description="Longest wait for an item's status", json_schema_extra=RELOADABLE
     )

@@ -32,22 +32,26 @@ VECTOR = bytes(4 * DIMENSION)
 
 
 class SmallEmbedder(embedder_pb2_grpc.EmbedderServicer):
-    """Answers with one vector, or with `failure`."""
+    """Answers with one vector in whichever space is named, or with `failure`."""
 
     def __init__(self) -> None:
         self.failure: SightwireError | None = None
         self.texts: list[str] = []
+        #: Those that were named, in order.
+        self.spaces: list[str] = []
 
     @answering_errors
     async def EmbedTexts(self, request: Any, _context: Any) -> Any:
         self._fail()
         self.texts += request.texts
-        return embedder_pb2.EmbedTextsResponse(vectors=_matrix(), space=SPACE, model_seconds=0.001)
+        self.spaces.append(request.space)
+        return embedder_pb2.EmbedTextsResponse(vectors=_matrix(), space=request.space or SPACE, model_seconds=0.001)
 
     @answering_errors
-    async def EmbedImages(self, _request: Any, _context: Any) -> Any:
+    async def EmbedImages(self, request: Any, _context: Any) -> Any:
         self._fail()
-        return embedder_pb2.EmbedImagesResponse(vectors=_matrix(), space=SPACE, model_seconds=0.001)
+        self.spaces.append(request.space)
+        return embedder_pb2.EmbedImagesResponse(vectors=_matrix(), space=request.space or SPACE, model_seconds=0.001)
 
     @answering_errors
     async def DescribeModel(self, _request: Any, _context: Any) -> Any:
@@ -62,13 +66,18 @@ class SmallEmbedder(embedder_pb2_grpc.EmbedderServicer):
 
 
 class SmallSearcher(searcher_pb2_grpc.SearcherServicer):
-    """Answers with `hits`, or with `failure`; remembers what it was asked."""
+    """Answers with `hits`, or with `failure`; remembers what it was asked. Single indexes may answer otherwise."""
 
     def __init__(self) -> None:
         self.failure: SightwireError | None = None
+        #: By the name of the index.
+        self.hits_of: dict[str, list[searcher_pb2.Hit]] = {}
+        self.failures_of: dict[str, SightwireError] = {}
+        self.delays_of: dict[str, asyncio.Event] = {}
         self.hits: list[searcher_pb2.Hit] = []
         self.facets: list[searcher_pb2.Facet] = []
         self.more = False
+        self.manifest_version = 7
         self.items: dict[str, bytes] = {}
         self.searches: list[searcher_pb2.SearchRequest] = []
         self.delay = asyncio.Event()
@@ -77,15 +86,20 @@ class SmallSearcher(searcher_pb2_grpc.SearcherServicer):
     @answering_errors
     async def Search(self, request: Any, _context: Any) -> Any:
         self.searches.append(request)
-        await self.delay.wait()
-        self._fail()
+        answer = self.manifest_version
+        await self.delays_of.get(request.collection, self.delay).wait()
+        self._fail(request.collection)
         return searcher_pb2.SearchResponse(
-            hits=self.hits, facets=self.facets, manifest_version=7, more=self.more, generation="g1"
+            hits=self.hits_of.get(request.collection, self.hits),
+            facets=self.facets,
+            manifest_version=request.manifest_version or answer,
+            more=self.more,
+            generation="g1",
         )
 
     @answering_errors
     async def GetItems(self, request: Any, _context: Any) -> Any:
-        self._fail()
+        self._fail(request.collection)
         found = [
             searcher_pb2.StoredItem(item_id=item_id, version=1, document=self.items[item_id])
             for item_id in request.item_ids
@@ -95,12 +109,13 @@ class SmallSearcher(searcher_pb2_grpc.SearcherServicer):
 
     @answering_errors
     async def DescribeCollection(self, request: Any, _context: Any) -> Any:
-        self._fail()
+        self._fail(request.collection)
         return searcher_pb2.DescribeCollectionResponse(collection=request.collection, items=3, manifest_version=7)
 
-    def _fail(self) -> None:
-        if self.failure is not None:
-            raise self.failure
+    def _fail(self, collection: str) -> None:
+        failure = self.failures_of.get(collection, self.failure)
+        if failure is not None:
+            raise failure
 
 
 def _matrix() -> embedder_pb2.Matrix:

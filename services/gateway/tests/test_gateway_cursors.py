@@ -13,9 +13,11 @@ def request(**members: object) -> SearchRequest:
     return SearchRequest.model_validate({"query": {"text": "a cat"}, **members})
 
 
-@given(offset=st.integers(1, PAGING_WINDOW - 1), version=st.integers(0, 2**63 - 1))
-def test_a_cursor_comes_back_as_it_was(offset: int, version: int):
-    cursor = Cursor(offset, version, cursors.fingerprint("uid", request()))
+@given(
+    offset=st.integers(1, PAGING_WINDOW - 1), version=st.integers(0, 2**63 - 1), index=st.sampled_from(["a", "a--0f"])
+)
+def test_a_cursor_comes_back_as_it_was(offset: int, version: int, index: str):
+    cursor = Cursor(offset, version, cursors.fingerprint("uid", request()), index)
     assert cursors.decode(cursors.encode(cursor), expected_fingerprint=cursor.fingerprint) == cursor
 
 
@@ -38,7 +40,7 @@ def test_a_cursor_comes_back_as_it_was(offset: int, version: int):
     ],
 )
 def test_a_cursor_of_another_query_is_refused(other: dict[str, object]):
-    cursor = cursors.encode(Cursor(10, 1, cursors.fingerprint("uid", request())))
+    cursor = cursors.encode(Cursor(10, 1, cursors.fingerprint("uid", request()), "photos"))
     with pytest.raises(InvalidCursorError, match="another query"):
         cursors.decode(cursor, expected_fingerprint=cursors.fingerprint("uid", request(**other)))
 
@@ -71,6 +73,6 @@ def test_any_other_text_is_refused(text: str):
 
 @pytest.mark.parametrize("offset", [0, -1, PAGING_WINDOW, True, 1.5, "1"])
 def test_an_offset_outside_the_window_is_refused(offset: object):
-    cursor = cursors.encode(Cursor(offset, 1, "f"))  # type: ignore[arg-type]
+    cursor = cursors.encode(Cursor(offset, 1, "f", "photos"))  # type: ignore[arg-type]
     with pytest.raises(InvalidCursorError, match="not one that"):
         cursors.decode(cursor, expected_fingerprint="f")

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from sightwire.contracts.collections import CollectionSpec
+from sightwire.contracts.collections import Canary, CollectionSpec
 from sightwire.contracts.names import FIRST_GENERATION
 from sightwire_gateway.answers import json_response
-from sightwire_gateway.collections import public_record
+from sightwire_gateway.collection_records import public_record
 from sightwire_gateway.documentation import body, json_content
 from sightwire_gateway.gateway import GatewayParts
 
@@ -22,9 +22,14 @@ class CollectionAnswer(CollectionSpec):
 
     uid: str = Field(description="Changes when a deleted name is created again")
     created_at: datetime
-    space: str = Field(description="Space of the platform's vectors, named by the model bundle")
+    space: str = Field(description="Space of the platform's vectors that answer, named by the model bundle")
     generation: str
     class_names: list[str] = Field(description="What the bundle's detector knows")
+    shadows: list[str] | None = Field(
+        default=None, description="Its indexes in the spaces of other models, if there are any"
+    )
+    answering: str | None = Field(default=None, description="The one of them that answers; null: its first index does")
+    canary: Canary | None = Field(default=None, description="The one that answers a share of the queries")
 
 
 class CollectionDescription(CollectionAnswer):
@@ -64,7 +69,9 @@ class CollectionList(BaseModel):
 async def create_collection(request: Request, gateway: GatewayParts) -> Response:
     spec = await gateway.bodies.read_json(request, CollectionSpec)
     record = await gateway.collections.create(spec)
-    return json_response(public_record(record, FIRST_GENERATION), 201, {"location": f"/v1/collections/{record.name}"})
+    return json_response(
+        public_record(record, record, FIRST_GENERATION), 201, {"location": f"/v1/collections/{record.name}"}
+    )
 
 
 @router.get("", summary="List collections", response_class=Response, responses={200: {"model": CollectionList}})

@@ -12,10 +12,10 @@ from sightwire.security.picture_types import PICTURE_TYPES
 from sightwire_gateway.answers import json_response
 from sightwire_gateway.documentation import body, form_content, raw_content
 from sightwire_gateway.gateway import Gateway, GatewayParts
+from sightwire_gateway.index_search import ask
 from sightwire_gateway.item_requests import StoredPicture
 from sightwire_gateway.paths import PathItemId
 from sightwire_gateway.picture_answers import picture_answer, thumbnail_answer
-from sightwire_gateway.searching import ask
 from sightwire_gateway.thumbnails import nearest_size
 from sightwire_gateway.uploads import is_form, read_form_picture, read_raw_picture
 
@@ -83,8 +83,8 @@ async def item_thumbnail(
 
 
 async def _stored_image(gateway: Gateway, collection: str, item_id: str) -> ImageDocument:
-    record = gateway.collections.get(collection)
-    stored = await ask(gateway.searcher.get_item(collection, item_id), record)
+    index = gateway.collections.answering(collection)
+    stored = await ask(gateway.searcher.get_item(index.name, item_id), index)
     if stored is None:
         raise NotFoundError(f"there is no searchable item {item_id!r} in collection {collection!r}")
     image: ImageDocument | None = orjson.loads(stored.document).get("image")

@@ -11,6 +11,7 @@ from sightwire.errors import UnknownCollectionError
 from sightwire_gateway.answers import json_response, model_response
 from sightwire_gateway.gateway import GatewayParts
 from sightwire_gateway.index_statistics import empty_statistics, index_statistics
+from sightwire_gateway.users_names import errors_in_users_words
 
 router = APIRouter(prefix="/v1/collections/{collection}", tags=["index"])
 
@@ -20,12 +21,14 @@ router = APIRouter(prefix="/v1/collections/{collection}", tags=["index"])
 )
 async def read_statistics(collection: str, gateway: GatewayParts) -> Response:
     """The live generation as the searcher that answers has it loaded: vectors, kinds of indexes, bytes."""
-    record = gateway.collections.get(collection)
+    index = gateway.collections.answering(collection)
     try:
-        return model_response(index_statistics(await gateway.searcher.describe(record.name)))
+        with errors_in_users_words(index):
+            described = await gateway.searcher.describe(index.name)
     except UnknownCollectionError:
         # Registered, but no searcher has loaded it yet.
-        return model_response(empty_statistics(record, FIRST_GENERATION))
+        return model_response(empty_statistics(index, FIRST_GENERATION))
+    return model_response(index_statistics(index, described))
 
 
 @router.get(
@@ -33,8 +36,7 @@ async def read_statistics(collection: str, gateway: GatewayParts) -> Response:
 )
 async def list_generations(collection: str, gateway: GatewayParts) -> Response:
     """The generations that are kept, and which one is live."""
-    gateway.collections.get(collection)
-    return json_response(await gateway.control.ask_owner(collection, ListGenerations()))
+    return json_response(await gateway.owners.ask(collection, ListGenerations()))
 
 
 @router.delete(
@@ -45,8 +47,7 @@ async def list_generations(collection: str, gateway: GatewayParts) -> Response:
 )
 async def forget_generation(collection: str, generation: GenerationName, gateway: GatewayParts) -> Response:
     """Forgets a generation that is not live; what only it needs is then removed. The answer has those that are left."""
-    gateway.collections.get(collection)
-    return json_response(await gateway.control.ask_owner(collection, ForgetGeneration(generation=generation)))
+    return json_response(await gateway.owners.ask(collection, ForgetGeneration(generation=generation)))
 
 
 @router.get(
@@ -57,5 +58,4 @@ async def forget_generation(collection: str, generation: GenerationName, gateway
 )
 async def read_report(collection: str, generation: GenerationName, gateway: GatewayParts) -> Response:
     """The report of the last time that the generation came to the gates."""
-    gateway.collections.get(collection)
-    return json_response(await gateway.control.ask_owner(collection, ReadReport(generation=generation)))
+    return json_response(await gateway.owners.ask(collection, ReadReport(generation=generation)))

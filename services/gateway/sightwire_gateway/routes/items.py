@@ -15,14 +15,15 @@ from sightwire_gateway.bodies import parse_json
 from sightwire_gateway.documentation import body, form_content, json_content, model_part
 from sightwire_gateway.documents import picture_sha256, picture_urls, public_item, with_members
 from sightwire_gateway.gateway import Gateway, GatewayParts
+from sightwire_gateway.index_search import ask
 from sightwire_gateway.ingest import Accepted
 from sightwire_gateway.item_requests import AcceptedItem, ItemRequest
 from sightwire_gateway.paths import PathItemId, item_path
 from sightwire_gateway.query_plan import plan_filter
 from sightwire_gateway.search_answers import ItemAnswer
-from sightwire_gateway.searching import ask
 from sightwire_gateway.sse import status_events
 from sightwire_gateway.uploads import is_form, read_form
+from sightwire_gateway.users_names import errors_in_users_words
 from sightwire_gateway.waiting import known_status, wait_until_final
 
 router = APIRouter(prefix="/v1/collections/{collection}", tags=["items"])
@@ -90,17 +91,15 @@ async def list_items(
     cursor: Annotated[str, Query(max_length=2000)] = "",
     filter: Annotated[str | None, Query(description="A filter as JSON", examples=['{"tags_any": ["cat"]}'])] = None,
 ) -> Response:
-    record = gateway.collections.get(collection)
+    index = gateway.collections.answering(collection)
+    with errors_in_users_words(index):
+        wanted = plan_filter(index, _decoded_filter(filter))
+    # A cursor is a place in the order of ids, which every index of a collection has.
     response = await ask(
         gateway.searcher.list_items(
-            searcher_pb2.ListItemsRequest(
-                collection=collection,
-                limit=limit,
-                page_token=cursor,
-                filter=plan_filter(record, _decoded_filter(filter)),
-            )
+            searcher_pb2.ListItemsRequest(collection=index.name, limit=limit, page_token=cursor, filter=wanted)
         ),
-        record,
+        index,
     )
     base_url = base_url_of(request, gateway.settings.gateway_public_url)
     answer: dict[str, Any] = {
@@ -159,8 +158,8 @@ async def follow_item(collection: str, item_id: PathItemId, gateway: GatewayPart
 )
 async def get_item(collection: str, item_id: PathItemId, request: Request, gateway: GatewayParts) -> Response:
     """The item as it is searchable now, and the status of its last put."""
-    record = gateway.collections.get(collection)
-    stored = await ask(gateway.searcher.get_item(collection, item_id), record)
+    index = gateway.collections.answering(collection)
+    stored = await ask(gateway.searcher.get_item(index.name, item_id), index)
     status = await gateway.statuses.get(collection, item_id)
     if stored is None:
         raise NotFoundError(_why_absent(collection, item_id, status))

@@ -7,11 +7,12 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.control import CancelOperation, StartOperation
 from sightwire.contracts.operations import OperationRecord, OperationState
 from sightwire_gateway.answers import json_response
 from sightwire_gateway.documentation import body, json_content
-from sightwire_gateway.gateway import GatewayParts
+from sightwire_gateway.gateway import Gateway, GatewayParts
 from sightwire_gateway.index_requests import OperationCommand
 from sightwire_gateway.operations import find_operation, follow_until_ended, newest_first, public_operation
 from sightwire_gateway.sse import change_events
@@ -27,13 +28,14 @@ class OperationList(BaseModel):
     operations: list[OperationRecord]
 
 
-def operation_response(answer: Any, status_code: int = 200) -> Response:
-    """An operation as an indexer answered with it; with its address when it has just begun."""
+def operation_response(answer: Any, index: CollectionRecord, status_code: int = 200) -> Response:
+    """An operation as the owner of an index answered with it; with its address when it has just begun."""
     record = OperationRecord.model_validate(answer)
     headers = {}
     if status_code == 202:
-        headers["location"] = f"/v1/collections/{record.collection}/operations/{record.id}"
-    return Response(public_operation(record), status_code=status_code, media_type="application/json", headers=headers)
+        headers["location"] = f"/v1/collections/{index.users_name}/operations/{record.id}"
+    content = public_operation(record, index)
+    return Response(content, status_code=status_code, media_type="application/json", headers=headers)
 
 
 @router.post(
@@ -47,10 +49,10 @@ def operation_response(answer: Any, status_code: int = 200) -> Response:
 async def start_operation(collection: str, request: Request, gateway: GatewayParts) -> Response:
     """Begins to rebuild, validate, switch, roll back, back up, restore or scan. One operation of a collection runs at a
     time: another one is refused with 409."""
-    gateway.collections.get(collection)
+    index = gateway.collections.answering(collection)
     command = await gateway.bodies.read_json(request, OperationCommand)
-    answer = await gateway.control.ask_owner(collection, StartOperation(command=command.root))
-    return operation_response(answer, 202)
+    answer = await gateway.owners.ask_index(index, StartOperation(command=command.root))
+    return operation_response(answer, index, 202)
 
 
 @router.get("", summary="List operations", response_class=Response, responses={200: {"model": OperationList}})
@@ -62,9 +64,9 @@ async def list_operations(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Response:
     """Those of the last 30 days, newest first."""
-    records = await gateway.operations.list(gateway.collections.get(collection))
-    shown = newest_first(records, kind=kind, state=state, limit=limit)
-    return json_response({"operations": [orjson.Fragment(public_operation(record)) for record in shown]})
+    index = gateway.collections.answering(collection)
+    shown = newest_first(await gateway.operations.list(index), kind=kind, state=state, limit=limit)
+    return json_response({"operations": [orjson.Fragment(public_operation(record, index)) for record in shown]})
 
 
 @router.get(
@@ -74,8 +76,8 @@ async def list_operations(
     responses={200: {"model": OperationRecord}},
 )
 async def get_operation(collection: str, operation: str, gateway: GatewayParts) -> Response:
-    record = await find_operation(gateway.operations, gateway.collections.get(collection), operation)
-    return Response(public_operation(record), media_type="application/json")
+    index, record = await _found(gateway, collection, operation)
+    return Response(public_operation(record, index), media_type="application/json")
 
 
 @router.delete(
@@ -83,14 +85,18 @@ async def get_operation(collection: str, operation: str, gateway: GatewayParts) 
 )
 async def cancel_operation(collection: str, operation: str, gateway: GatewayParts) -> Response:
     """Ends an operation that runs; the answer comes once it has ended. Live is what it was."""
-    await find_operation(gateway.operations, gateway.collections.get(collection), operation)
-    return operation_response(await gateway.control.ask_owner(collection, CancelOperation(operation=operation)))
+    index, _ = await _found(gateway, collection, operation)
+    return operation_response(await gateway.owners.ask_index(index, CancelOperation(operation=operation)), index)
 
 
 @router.get("/{operation}/events", summary="Follow an operation", response_class=Response)
 async def follow_operation(collection: str, operation: str, gateway: GatewayParts) -> Response:
     """Server-sent events `operation`, one for each change, until it has ended; then one event `end`."""
-    record = gateway.collections.get(collection)
-    await find_operation(gateway.operations, record, operation)
-    changes = follow_until_ended(gateway.operations, record, operation)
+    index, _ = await _found(gateway, collection, operation)
+    changes = follow_until_ended(gateway.operations, index, operation)
     return change_events("operation", changes, stopping=gateway.stopping)
+
+
+async def _found(gateway: Gateway, collection: str, operation: str) -> tuple[CollectionRecord, OperationRecord]:
+    copies = gateway.collections.copies(gateway.collections.get(collection))
+    return await find_operation(gateway.operations, collection, copies, operation)

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Literal
 
-import orjson
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -10,9 +9,10 @@ from starlette.responses import Response
 from sightwire.contracts.control import ActOnSchedule, PutSchedule, ReadCalendar
 from sightwire.contracts.schedules import Calendar, ScheduleName, ScheduleRecord, ScheduleSpec
 from sightwire.errors import NotFoundError
-from sightwire_gateway.answers import json_response, model_response
+from sightwire_gateway.answers import json_response
 from sightwire_gateway.documentation import body, json_content
 from sightwire_gateway.gateway import GatewayParts
+from sightwire_gateway.users_names import in_users_words
 
 router = APIRouter(prefix="/v1/collections/{collection}/schedules", tags=["index"])
 
@@ -25,18 +25,20 @@ class ScheduleList(BaseModel):
 
 @router.get("", summary="List schedules", response_class=Response, responses={200: {"model": ScheduleList}})
 async def list_schedules(collection: str, gateway: GatewayParts) -> Response:
-    records = await gateway.schedules.list(gateway.collections.get(collection))
-    records.sort(key=lambda record: record.name)
-    return json_response({"schedules": [orjson.Fragment(record.model_dump_json().encode()) for record in records]})
+    index = gateway.collections.answering(collection)
+    records = sorted(await gateway.schedules.list(index), key=lambda record: record.name)
+    shown = [in_users_words(record.model_dump(mode="json"), index) for record in records]
+    return json_response({"schedules": shown})
 
 
 @router.get("/{name}", summary="Get a schedule", response_class=Response, responses={200: {"model": ScheduleRecord}})
 async def get_schedule(collection: str, name: ScheduleName, gateway: GatewayParts) -> Response:
     """The schedule with its last runs."""
-    record = await gateway.schedules.get(gateway.collections.get(collection), name)
+    index = gateway.collections.answering(collection)
+    record = await gateway.schedules.get(index, name)
     if record is None:
         raise NotFoundError(f"there is no schedule {name!r} of collection {collection!r}")
-    return model_response(record)
+    return json_response(in_users_words(record.model_dump(mode="json"), index))
 
 
 @router.put(
@@ -47,16 +49,15 @@ async def get_schedule(collection: str, name: ScheduleName, gateway: GatewayPart
     openapi_extra=body(json_content(ScheduleSpec)),
 )
 async def put_schedule(collection: str, name: ScheduleName, request: Request, gateway: GatewayParts) -> Response:
-    gateway.collections.get(collection)
+    index = gateway.collections.answering(collection)
     spec = await gateway.bodies.read_json(request, ScheduleSpec)
-    return json_response(await gateway.control.ask_owner(collection, PutSchedule(name=name, spec=spec)))
+    return json_response(await gateway.owners.ask_index(index, PutSchedule(name=name, spec=spec)))
 
 
 @router.delete("/{name}", status_code=204, summary="Forget a schedule")
 async def delete_schedule(collection: str, name: ScheduleName, gateway: GatewayParts) -> Response:
     """What it began runs on."""
-    gateway.collections.get(collection)
-    await gateway.control.ask_owner(collection, ActOnSchedule(name=name, action="delete", trigger="api"))
+    await gateway.owners.ask(collection, ActOnSchedule(name=name, action="delete", trigger="api"))
     return Response(status_code=204)
 
 
@@ -74,10 +75,8 @@ async def act_on_schedule(
     trigger: Annotated[Literal["api", "cli"], Query(description="Who is recorded to have asked")] = "api",
 ) -> Response:
     """`run` runs it now, whatever its calendar says; `resume` forgets its failures."""
-    gateway.collections.get(collection)
-    return json_response(
-        await gateway.control.ask_owner(collection, ActOnSchedule(name=name, action=action, trigger=trigger))
-    )
+    request = ActOnSchedule(name=name, action=action, trigger=trigger)
+    return json_response(await gateway.owners.ask(collection, request))
 
 
 @router.get(
@@ -89,5 +88,4 @@ async def read_calendar(
     gateway: GatewayParts,
     upcoming: Annotated[int, Query(ge=0, le=1000, description="How many of the next runs")] = 10,
 ) -> Response:
-    gateway.collections.get(collection)
-    return json_response(await gateway.control.ask_owner(collection, ReadCalendar(name=name, upcoming=upcoming)))
+    return json_response(await gateway.owners.ask(collection, ReadCalendar(name=name, upcoming=upcoming)))

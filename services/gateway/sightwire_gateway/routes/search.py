@@ -6,15 +6,15 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from sightwire.errors import InvalidInputError
-from sightwire_gateway.answers import base_url_of, search_answer
+from sightwire_gateway.answers import base_url_of, query_headers, search_answer
 from sightwire_gateway.bodies import parse_json
 from sightwire_gateway.documentation import body, form_content, json_content, model_part
 from sightwire_gateway.gateway import Gateway, GatewayParts
+from sightwire_gateway.index_search import QueryPicture
 from sightwire_gateway.item_requests import ImageRequest
 from sightwire_gateway.pictures import picture_from_base64
 from sightwire_gateway.search_answers import SearchAnswer
 from sightwire_gateway.search_requests import SearchRequest
-from sightwire_gateway.searching import QueryPicture
 from sightwire_gateway.uploads import is_form, read_form
 
 router = APIRouter(prefix="/v1/collections/{collection}", tags=["search"])
@@ -51,7 +51,7 @@ async def search(collection: str, request: Request, gateway: GatewayParts) -> Re
         wanted=wanted,
         took_seconds=time.perf_counter() - started,
     )
-    return Response(answer, media_type="application/json")
+    return Response(answer, media_type="application/json", headers=query_headers(outcome))
 
 
 async def checked_query_picture(gateway: Gateway, data: bytes) -> QueryPicture:

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from sightwire_gateway.answers import base_url_of, json_response
+from sightwire_gateway.answers import base_url_of, json_response, query_headers
 from sightwire_gateway.gateway import GatewayParts
 from sightwire_gateway.search_requests import Query as SearchQuery
 from sightwire_gateway.search_requests import SearchRequest
@@ -30,4 +30,4 @@ async def search(
     base_url = base_url_of(request, gateway.settings.gateway_public_url)
     results = semantic_results(outcome.response, base_url=base_url, collection=record.name)
     took_ms = round((time.perf_counter() - started) * 1000, 3)
-    return json_response({"query": q, "results": results, "took_ms": took_ms})
+    return json_response({"query": q, "results": results, "took_ms": took_ms}, headers=query_headers(outcome))

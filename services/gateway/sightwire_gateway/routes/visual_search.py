@@ -8,14 +8,14 @@ from starlette.responses import Response
 
 from sightwire.contracts.collections import CollectionRecord, VectorSource
 from sightwire.errors import InvalidInputError
-from sightwire_gateway.answers import base_url_of, json_response
+from sightwire_gateway.answers import base_url_of, json_response, query_headers
 from sightwire_gateway.documentation import body, form_content, json_content
 from sightwire_gateway.gateway import Gateway, GatewayParts
+from sightwire_gateway.index_search import QueryPicture
 from sightwire_gateway.item_requests import ItemRequest
 from sightwire_gateway.routes.search import checked_query_picture
 from sightwire_gateway.search_requests import Query as SearchQuery
 from sightwire_gateway.search_requests import SearchRequest
-from sightwire_gateway.searching import QueryPicture
 from sightwire_gateway.uploads import read_form_picture
 from sightwire_gateway.visual_results import (
     HybridRequest,
@@ -144,7 +144,8 @@ async def _answer(
     wanted = wanted.model_copy(update=update)
     outcome = await gateway.search.search(record, wanted, picture=picture)
     base_url = base_url_of(request, gateway.settings.gateway_public_url)
-    return json_response(visual_results(outcome.response, base_url=base_url, collection=record.name))
+    results = visual_results(outcome.response, base_url=base_url, collection=record.name)
+    return json_response(results, headers=query_headers(outcome))
 
 
 def _split(tags: str) -> list[str]:
