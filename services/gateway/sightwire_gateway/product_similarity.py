@@ -1,0 +1,107 @@
+"""Compares texts with texts, in the space that embedders mean where none is named."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightwire.contracts.models import ModelId
+from sightwire.errors import InvalidInputError, SightwireError, TooLargeError, UnavailableError
+from sightwire_gateway import similarity_metrics
+from sightwire_gateway.backends import EmbedderClient
+from sightwire_gateway.predict_requests import Match, PredictAnswer, PredictRequest, QueryMatches
+from sightwire_gateway.settings import GatewaySettings
+from sightwire_gateway.similarity import Comparison, compare
+
+_SCORE_DIGITS: Final = 6
+#: A model that is switched off, and unloaded, between two calls is a rare thing.
+_ATTEMPTS: Final = 3
+
+
+class ProductSimilarity:
+    """Answers with the descriptions nearest to each query."""
+
+    def __init__(self, embedder: EmbedderClient) -> None:
+        self._embedder = embedder
+
+    async def predict(self, request: PredictRequest, settings: GatewaySettings) -> PredictAnswer:
+        """The descriptions of each query, best first. All texts are compared by one and the same model.
+
+        Raises:
+            InvalidInputError: a text without anything visible in it.
+            TooLargeError: more texts, or longer ones, than the settings allow.
+            UnavailableError: the embedder does not answer.
+        """
+        check_texts(request, settings)
+        started = time.perf_counter()
+        queries = len(request.query)
+        model, vectors = await self._embed([*request.query, *request.product_descriptions])
+        comparison = await asyncio.to_thread(
+            compare, vectors[:queries], vectors[queries:], threshold=request.threshold, top_k=request.top_k
+        )
+        seconds = time.perf_counter() - started
+        similarity_metrics.count(comparison, seconds)
+        return PredictAnswer(
+            results=_results(request, comparison), model=model[0], space=model[1], took_ms=round(seconds * 1000, 3)
+        )
+
+    async def _embed(self, texts: Sequence[str]) -> tuple[tuple[ModelId, str], NDArray[np.float32]]:
+        """Model and space that are meant now, and the vectors of `texts`, float32 [texts, dimension]."""
+        last_space = None
+        for _ in range(_ATTEMPTS):
+            described = await self._embedder.describe_model()
+            try:
+                found = await self._embedder.embed_texts(texts, space=described.space)
+            except SightwireError:
+                # It may have been unloaded since it was described; then another one is meant by now.
+                if described.space == last_space:
+                    raise
+                last_space = described.space
+                continue
+            if all(space == described.space for _, space in found):
+                model = ModelId(name=described.name, version=described.version)
+                return (model, described.space), np.stack([np.frombuffer(vector, "<f4") for vector, _ in found])
+        raise UnavailableError("the embedders are changing their model; try again")
+
+
+def check_texts(request: PredictRequest, settings: GatewaySettings) -> None:
+    """Refuses what takes too long to embed, and what cannot be.
+
+    Raises:
+        InvalidInputError: a text without anything visible in it.
+        TooLargeError: more texts, or longer ones, than the settings allow.
+    """
+    limits = {
+        "query": (request.query, settings.gateway_max_predict_queries),
+        "product_descriptions": (request.product_descriptions, settings.gateway_max_predict_descriptions),
+    }
+    for name, (texts, most) in limits.items():
+        if len(texts) > most:
+            raise TooLargeError(
+                f"{name}: expected at most {most} texts, got {len(texts)}; send them in several requests"
+            )
+        for index, text in enumerate(texts):
+            if len(text) > settings.gateway_max_query_characters:
+                raise TooLargeError(
+                    f"{name}.{index}: expected at most {settings.gateway_max_query_characters} characters, "
+                    f"got {len(text)}"
+                )
+            if not text.strip():
+                raise InvalidInputError(f"{name}.{index}: expected a text with at least one visible character")
+
+
+def _results(request: PredictRequest, comparison: Comparison) -> list[QueryMatches]:
+    descriptions = request.product_descriptions
+    return [
+        QueryMatches(
+            query=query,
+            matches=[
+                Match(index=index, product_description=descriptions[index], score=round(score, _SCORE_DIGITS))
+                for index, score in zip(positions.tolist(), scores.tolist(), strict=True)
+            ],
+        )
+        for query, (positions, scores) in zip(request.query, comparison.ranked, strict=True)
+    ]
