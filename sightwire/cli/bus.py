@@ -36,7 +36,12 @@ def with_bus(data_dir: Path, act: "Callable[[Bus], Awaitable[Result]]") -> Resul
     return asyncio.run(connected())
 
 
-def _bus_settings(data_dir: Path) -> "SharedSettings":
+def find_bus_settings(data_dir: Path) -> "SharedSettings | None":
+    """How to reach the bus of the platform on `data_dir`, or that of SIGHTWIRE_NATS_URL; None: no platform runs there.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+    """
     from sightwire.platform.data_directory import DataDirectory
     from sightwire.platform.nats_server import read_nats_access
     from sightwire.settings import SharedSettings, load_settings
@@ -45,10 +50,17 @@ def _bus_settings(data_dir: Path) -> "SharedSettings":
         return load_settings(SharedSettings)
     access = read_nats_access(data_dir)
     if access is None or not DataDirectory(data_dir).is_in_use:
+        return None
+    return SharedSettings.model_validate(
+        {"nats_url": access.url, "nats_user": access.user, "nats_password": access.password}
+    )
+
+
+def _bus_settings(data_dir: Path) -> "SharedSettings":
+    settings = find_bus_settings(data_dir)
+    if settings is None:
         raise ConfigurationError(
             f"no platform runs on {data_dir.absolute()}; start it with `sightwire up --data-dir {data_dir}`, "
             f"or name another bus with SIGHTWIRE_NATS_URL"
         )
-    return SharedSettings.model_validate(
-        {"nats_url": access.url, "nats_user": access.user, "nats_password": access.password}
-    )
+    return settings

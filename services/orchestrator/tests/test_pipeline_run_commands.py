@@ -1,23 +1,17 @@
 """`sightwire pipelines` and `sightwire worker` as people use them, beside an orchestrator on a real bus."""
 
-import asyncio
-import json
-import os
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from services.orchestrator.tests.orchestrator_world import OrchestratorWorld, orchestrator_world
+from services.orchestrator.tests.orchestrator_world import orchestrator_world
+from services.orchestrator.tests.sightwire_command import Sightwire
 from sightwire.platform.nats_server import NatsServer
-from tests.plugin.processes import run_to_end
 
 pytestmark = pytest.mark.timeout(180)
 
-_COMMAND = (sys.executable, "-m", "sightwire.cli")
 _PIPELINE = """\
 name: checked
 version: "2"
@@ -32,26 +26,6 @@ tasks:
       value: "{number}"
       checks: [{kind: expression, expression: "value < 10"}]
 """
-
-
-class Sightwire:
-    """The command, for one world."""
-
-    def __init__(self, world: OrchestratorWorld) -> None:
-        self._world = world
-
-    async def __call__(self, *arguments: str, status: int = 0) -> str:
-        exit_status, printed = await run_to_end(*_COMMAND, *arguments, **self._world.environment, COLUMNS="250")
-        assert exit_status == status, printed
-        return printed
-
-    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
-        """The command as a process that goes on."""
-        environment = {**os.environ, **self._world.environment}
-        return await asyncio.create_subprocess_exec(*_COMMAND, *arguments, env=environment)
-
-    async def json(self, *arguments: str, status: int = 0) -> Any:
-        return json.loads(await self(*arguments, "--json", status=status))
 
 
 @pytest_asyncio.fixture(loop_scope="session")

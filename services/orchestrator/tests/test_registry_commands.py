@@ -24,6 +24,7 @@ def models(tmp_path: Path) -> Models:
     environment = {
         "SIGHTWIRE_ORCHESTRATOR_DATABASE_URL": f"sqlite:///{tmp_path}/orchestrator.db",
         "SIGHTWIRE_BLOBS_URL": str(tmp_path / "blobs"),
+        "SIGHTWIRE_DATA_DIR": str(tmp_path),
         "COLUMNS": "250",
     }
 

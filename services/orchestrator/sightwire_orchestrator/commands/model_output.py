@@ -1,21 +1,24 @@
 """What `sightwire models` prints of the registry."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from sightwire.byte_sizes import bytes_text
 from sightwire.cli.output import time_text
-from sightwire.contracts.models import AliasMove, ModelComparison, ModelVersion
+from sightwire.contracts.model_control import RegisteredModel, ServedModels
+from sightwire.contracts.models import AliasMove, ModelComparison
 
 LIST_COLUMNS = ("model", "aliases", "space", "bytes", "registered", "tags", "deprecated")
+SERVED_COLUMNS = ("model", "space", "state", "default", "loaded", "by", "embedders")
 MOVE_COLUMNS = ("move", "version", "before", "when", "by", "reason")
 
 
-def list_row(model: ModelVersion, aliases: Mapping[str, AliasMove]) -> list[Any]:
+def list_row(registered: RegisteredModel) -> list[Any]:
     """A registered version in a list."""
+    model = registered.model
     return [
         str(model.id),
-        ", ".join(aliases_of(model, aliases)),
+        ", ".join(registered.aliases),
         model.space,
         bytes_text(model.bytes),
         time_text(model.registered_at),
@@ -24,12 +27,13 @@ def list_row(model: ModelVersion, aliases: Mapping[str, AliasMove]) -> list[Any]
     ]
 
 
-def members(model: ModelVersion, aliases: Mapping[str, AliasMove]) -> dict[str, Any]:
+def members(registered: RegisteredModel) -> dict[str, Any]:
     """A registered version in some lines."""
+    model = registered.model
     deprecation = model.deprecation
     return {
         "model": str(model.id),
-        "aliases": ", ".join(aliases_of(model, aliases)),
+        "aliases": ", ".join(registered.aliases),
         "description": model.description,
         "space": f"{model.space}, {model.dimension} dimensions",
         "deprecated": deprecation and deprecation.reason,
@@ -65,9 +69,19 @@ def difference_rows(comparison: ModelComparison) -> Iterable[list[Any]]:
         yield [file.path, *("" if size is None else bytes_text(size) for size in sizes)]
 
 
-def aliases_of(model: ModelVersion, aliases: Mapping[str, AliasMove]) -> list[str]:
-    """The aliases that mean a version, by name."""
-    return [alias for alias, move in aliases.items() if move.version == model.id.version]
+def served_rows(served: ServedModels) -> Iterable[list[Any]]:
+    """A row a model of embedders; of those that do not serve it, how far they are."""
+    for model in served.models:
+        waiting = [f"{one.embedder}: {one.reason or one.state}" for one in model.embedders if one.state != "serving"]
+        yield [
+            str(model.model),
+            model.space,
+            model.state,
+            "yes" if model.is_default else None,
+            time_text(model.requested_at) or "from the start",
+            model.requested_by,
+            "; ".join(waiting) or len(model.embedders),
+        ]
 
 
 def _figure(value: float | None) -> str | None:

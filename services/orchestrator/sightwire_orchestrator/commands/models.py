@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from sightwire.cli.options import AsJson
+from sightwire.cli.options import AsJson, DataDir
 from sightwire.cli.output import notices, print_json, print_members, print_table
+from sightwire_orchestrator.commands import model_serving
 
 app = typer.Typer(
-    help="Register, list, show and compare models; say which of them is live.",
+    help="Register, list, show and compare models; say which of them is live, and which embedders serve.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -36,27 +37,29 @@ def register(
     parent: Annotated[
         str | None, typer.Option(metavar="NAME:VERSION", help="Registered model that it was made from.")
     ] = None,
+    data_dir: DataDir = Path("data"),
     as_json: AsJson = False,
 ) -> None:
     """Verify every file of a bundle, keep copies in the blob store, and register it under its name and version."""
+    from sightwire.contracts.model_control import BundleFolder, ModelRegistration, RegisterModel, StoredBundle
     from sightwire.contracts.models import ModelLineage, ModelNotes
     from sightwire_orchestrator.commands.model_options import model_id, named_numbers, named_texts
     from sightwire_orchestrator.commands.registry_access import ask_registry
+    from sightwire_orchestrator.commands.requests import request_of
 
-    notes = ModelNotes(
-        tags=tuple(tags or ()),
-        metadata=dict(named_texts(metadata or [], "--metadata")),
-        metrics=named_numbers(metrics or [], "--metric"),
+    request = request_of(
+        RegisterModel,
+        bundle=StoredBundle(prefix=bundle) if stored else BundleFolder(path=str(Path(bundle).absolute())),
+        notes=request_of(
+            ModelNotes,
+            tags=tuple(tags or ()),
+            metadata=named_texts(metadata or [], "--metadata"),
+            metrics=named_numbers(metrics or [], "--metric"),
+        ),
+        lineage=ModelLineage(data=tuple(data or ()), run=run, parent=None if parent is None else model_id(parent)),
+        by=getuser(),
     )
-    lineage = ModelLineage(data=tuple(data or ()), run=run, parent=None if parent is None else model_id(parent))
-    if stored:
-        registration = ask_registry(
-            lambda registry: registry.register_stored(bundle, notes=notes, lineage=lineage, by=getuser())
-        )
-    else:
-        registration = ask_registry(
-            lambda registry: registry.register(Path(bundle), notes=notes, lineage=lineage, by=getuser())
-        )
+    registration = ask_registry(data_dir, lambda registry: registry(request, ModelRegistration))
     model = registration.model
     if as_json:
         print_json(model)
@@ -71,52 +74,57 @@ def list_models(
     space: Annotated[str | None, typer.Option(help="Only those with vectors of this space.")] = None,
     tag: Annotated[str | None, typer.Option(help="Only those with this tag.")] = None,
     deprecated: Annotated[bool, typer.Option("--deprecated", help="Deprecated ones, too.")] = False,
+    data_dir: DataDir = Path("data"),
     as_json: AsJson = False,
 ) -> None:
     """List registered models, the newest version of each first."""
-    from sightwire.contracts.models import AliasMove, ModelVersion
+    from sightwire.contracts.model_control import ListModels, ModelList, RegisteredModel
     from sightwire_orchestrator.commands.model_output import LIST_COLUMNS, list_row
-    from sightwire_orchestrator.commands.registry_access import ask_registry
-    from sightwire_orchestrator.registry.service import ModelRegistry
+    from sightwire_orchestrator.commands.registry_access import Registry, ask_registry
+    from sightwire_orchestrator.commands.requests import request_of
 
-    async def find(registry: ModelRegistry) -> list[tuple[ModelVersion, dict[str, AliasMove]]]:
-        models = await registry.versions(name=name, space=space, tag=tag, with_deprecated=deprecated)
-        aliases = {name: await registry.aliases.of(name) for name in {model.id.name for model in models}}
-        return [(model, aliases[model.id.name]) for model in models]
+    wanted = request_of(ListModels, name=name, space=space, tag=tag, with_deprecated=deprecated)
 
-    found = ask_registry(find)
+    async def find(registry: Registry) -> list[RegisteredModel]:
+        page = await registry(wanted, ModelList)
+        found = list(page.models)
+        while page.next_cursor is not None:
+            page = await registry(wanted.model_copy(update={"cursor": page.next_cursor}), ModelList)
+            found += page.models
+        return found
+
+    found = ask_registry(data_dir, find)
     if as_json:
-        print_json([model for model, _ in found])
+        print_json([registered.model for registered in found])
     else:
-        print_table(LIST_COLUMNS, (list_row(model, aliases) for model, aliases in found))
+        print_table(LIST_COLUMNS, map(list_row, found))
 
 
 @app.command("show")
 def show(
     model: Annotated[str, typer.Argument(metavar="MODEL", help=f"Folder of a bundle; or a registered one: {_NAMED}.")],
+    data_dir: DataDir = Path("data"),
     as_json: AsJson = False,
 ) -> None:
     """Show what a bundle says of itself, and what the registry knows of a registered one."""
     from sightwire.bundles import BUNDLE_FILE, load_bundle
     from sightwire.cli.bundle_output import print_bundle
-    from sightwire.contracts.models import AliasMove, ModelVersion
+    from sightwire.contracts.model_control import ReadModel, RegisteredModel
     from sightwire_orchestrator.commands.model_output import members
     from sightwire_orchestrator.commands.registry_access import ask_registry
-    from sightwire_orchestrator.registry.service import ModelRegistry
+    from sightwire_orchestrator.commands.requests import request_of
 
     if "/" in model or (Path(model) / BUNDLE_FILE).is_file():
         print_bundle(load_bundle(Path(model), verify=False), as_json=as_json)
         return
 
-    async def find(registry: ModelRegistry) -> tuple[ModelVersion, dict[str, AliasMove]]:
-        found = await registry.get(model)
-        return found, await registry.aliases.of(found.id.name)
-
-    found, aliases = ask_registry(find)
+    request = request_of(ReadModel, model=model)
+    registered = ask_registry(data_dir, lambda registry: registry(request, RegisteredModel))
+    found = registered.model
     if as_json:
         print_json(found)
         return
-    print_members(members(found, aliases))
+    print_members(members(registered))
     typer.echo()
     print_table(["file", "bytes", "sha256"], ([file.path, f"{file.bytes:,}", file.sha256] for file in found.files))
     if found.metrics:
@@ -135,27 +143,33 @@ def alias(
     remove: Annotated[bool, typer.Option("--remove", help="Take the alias away.")] = False,
     back: Annotated[bool, typer.Option("--back", help="Let it mean again what it meant before its last move.")] = False,
     reason: Reason = "",
+    data_dir: DataDir = Path("data"),
     as_json: AsJson = False,
 ) -> None:
     """Let an alias mean a version, or show what it meant."""
+    from sightwire.contracts.model_control import AliasMoves, ReadAliasHistory, RemoveAlias, RollBackAlias, SetAlias
     from sightwire.contracts.models import AliasMove
     from sightwire_orchestrator.commands.model_output import MOVE_COLUMNS, move_row
-    from sightwire_orchestrator.commands.registry_access import ask_registry
-    from sightwire_orchestrator.registry.service import ModelRegistry
+    from sightwire_orchestrator.commands.registry_access import Registry, ask_registry
+    from sightwire_orchestrator.commands.requests import request_of
 
     if sum((version is not None, remove, back)) > 1:
         raise typer.BadParameter("give one of VERSION, --remove and --back")
+    meant, said = {"name": name, "alias": alias}, {"by": getuser(), "reason": reason}
+    request: SetAlias | RemoveAlias | RollBackAlias | None = None
+    if version is not None:
+        request = request_of(SetAlias, **meant, version=version, expected=expected, **said)
+    elif remove:
+        request = request_of(RemoveAlias, **meant, expected=expected, **said)
+    elif back:
+        request = request_of(RollBackAlias, **meant, **said)
 
-    async def move(registry: ModelRegistry) -> list[AliasMove]:
-        aliases = registry.aliases
-        if back:
-            return [await aliases.roll_back(name, alias, by=getuser(), reason=reason)]
-        if version is None and not remove:
-            return await aliases.history(name, alias)
-        present = expected or await aliases.meaning(name, alias)
-        return [await aliases.move(name, alias, version, expected=present, by=getuser(), reason=reason)]
+    async def move(registry: Registry) -> tuple[AliasMove, ...]:
+        if request is None:
+            return (await registry(request_of(ReadAliasHistory, **meant), AliasMoves)).moves
+        return (await registry(request, AliasMove),)
 
-    moves = ask_registry(move)
+    moves = ask_registry(data_dir, move)
     if as_json:
         print_json(moves)
     elif not moves:
@@ -165,12 +179,16 @@ def alias(
 
 
 @app.command("compare")
-def compare(before: Model, after: Model, as_json: AsJson = False) -> None:
+def compare(before: Model, after: Model, data_dir: DataDir = Path("data"), as_json: AsJson = False) -> None:
     """Show what differs between two registered models: figures, configuration, files."""
+    from sightwire.contracts.model_control import CompareModels
+    from sightwire.contracts.models import ModelComparison
     from sightwire_orchestrator.commands.model_output import difference_rows, metric_rows
     from sightwire_orchestrator.commands.registry_access import ask_registry
+    from sightwire_orchestrator.commands.requests import request_of
 
-    comparison = ask_registry(lambda registry: registry.compare(before, after))
+    request = request_of(CompareModels, before=before, after=after)
+    comparison = ask_registry(data_dir, lambda registry: registry(request, ModelComparison))
     if as_json:
         print_json(comparison)
         return
@@ -189,11 +207,21 @@ def deprecate(
     replacement: Annotated[
         str | None, typer.Option(metavar="NAME:VERSION", help="Registered model that takes its place.")
     ] = None,
+    data_dir: DataDir = Path("data"),
 ) -> None:
     """Mark a model as one not to be used any more; it gets no alias, and can still be fetched."""
+    from sightwire.contracts.model_control import DeprecateModel, RegisteredModel
     from sightwire_orchestrator.commands.model_options import model_id
     from sightwire_orchestrator.commands.registry_access import ask_registry
+    from sightwire_orchestrator.commands.requests import request_of
 
     by_id = None if replacement is None else model_id(replacement)
-    deprecated = ask_registry(lambda registry: registry.deprecate(model, reason, replacement=by_id, by=getuser()))
-    typer.echo(f"{deprecated.id} is deprecated")
+    request = request_of(DeprecateModel, model=model, reason=reason, replacement=by_id, by=getuser())
+    deprecated = ask_registry(data_dir, lambda registry: registry(request, RegisteredModel))
+    typer.echo(f"{deprecated.model.id} is deprecated")
+
+
+app.command("loaded")(model_serving.loaded)
+app.command("load")(model_serving.load)
+app.command("unload")(model_serving.unload)
+app.command("switch")(model_serving.switch)
