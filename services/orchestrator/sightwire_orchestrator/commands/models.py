@@ -8,10 +8,10 @@ import typer
 
 from sightwire.cli.options import AsJson, DataDir
 from sightwire.cli.output import notices, print_json, print_members, print_table
-from sightwire_orchestrator.commands import model_serving
+from sightwire_orchestrator.commands import model_migrations, model_serving
 
 app = typer.Typer(
-    help="Register, list, show and compare models; say which of them is live, and which embedders serve.",
+    help="Register, list, show and compare models; say which of them is live, and which embedders serve; move collections to others.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -225,3 +225,6 @@ app.command("loaded")(model_serving.loaded)
 app.command("load")(model_serving.load)
 app.command("unload")(model_serving.unload)
 app.command("switch")(model_serving.switch)
+app.command("migrate")(model_migrations.migrate)
+app.command("rollback")(model_migrations.rollback)
+app.command("migrations")(model_migrations.migrations)
