@@ -20,6 +20,8 @@ from sightwire_orchestrator.control.requests import PipelinesDesk
 from sightwire_orchestrator.control.review_requests import ReviewsDesk
 from sightwire_orchestrator.execution.callbacks import CallbackSender
 from sightwire_orchestrator.execution.engine import Engine
+from sightwire_orchestrator.migrations.keeper import MigrationKeeper
+from sightwire_orchestrator.pipelines.storing import store_shipped_pipelines
 from sightwire_orchestrator.registry.events import ModelEventStore
 from sightwire_orchestrator.registry.publishing import ModelEventPublisher
 from sightwire_orchestrator.registry.service import ModelRegistry
@@ -82,8 +84,10 @@ class TermParts:
         models = ModelsDesk(self.bus, ModelRegistry(self.database, self.blobs), publisher.look)
         reviews = ReviewsDesk(self.bus, office)
         cache = CacheDesk(self.bus, self.cache)
+        migrations = MigrationKeeper(self.bus, self.runs)
         callbacks = CallbackSender(self.bus, pipelines, self.resources.webhooks)
         try:
+            await store_shipped_pipelines(pipelines)
             await engine.start()
             async with (
                 callbacks.sending(),
@@ -93,6 +97,7 @@ class TermParts:
                 models.answering(),
                 reviews.answering(),
                 cache.answering(),
+                migrations.keeping(),
             ):
                 yield engine
         finally:
