@@ -11,7 +11,7 @@ from sightwire.cli.output import notices, print_json, print_members, print_table
 from sightwire_orchestrator.commands import model_migrations, model_serving
 
 app = typer.Typer(
-    help="Register, list, show and compare models; say which of them is live, and which embedders serve; move collections to others.",
+    help="Register, list, show and compare models; say which is live, which embedders serve, which a collection has.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
