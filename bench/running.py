@@ -14,7 +14,7 @@ from sightwire.platform.running_platform import PlatformOptions, RunningPlatform
 from sightwire.settings import SharedSettings
 from sightwire.v1 import searcher_pb2, searcher_pb2_grpc
 
-PROCESSES = ("nats", "gateway", "embedder", "indexer", "searcher")
+PROCESSES = ("nats", "gateway", "embedder", "indexer", "searcher", "orchestrator")
 PROCESSES_AND_BENCHMARK = (*PROCESSES, "benchmark")
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _LOAD_SECONDS = 300.0

@@ -23,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Service = Literal["gateway", "embedder", "indexer", "searcher"]
+Service = Literal["gateway", "embedder", "indexer", "searcher", "orchestrator"]
 _SERVICES: Final[tuple[Service, ...]] = get_args(Service)
 _ANSWER_SECONDS = 10.0
 

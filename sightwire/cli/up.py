@@ -41,7 +41,7 @@ def up(
     demo: Annotated[bool, typer.Option("--demo/--no-demo", help="Load the demo collection once.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Start the whole platform on this machine: NATS server, gateway, embedder, indexer, searcher."""
+    """Start the whole platform on this machine: NATS server, gateway, embedder, indexer, searcher, orchestrator."""
     try:
         from sightwire.platform.running_platform import PlatformOptions
     except ImportError as error:
@@ -88,7 +88,7 @@ class _UpCommand:
 
     async def _load_demo_once(self, platform: "RunningPlatform") -> None:
         from sightwire.platform.demo_collection import DemoMarker, load_demo
-        from sightwire.platform.running_platform import ADMIN_KEY_VARIABLE
+        from sightwire.platform.local_platform import ADMIN_KEY_VARIABLE
 
         marker = DemoMarker(platform.data.path)
         if marker.is_set:
@@ -131,9 +131,9 @@ class _UpCommand:
             return
         failed = event.is_log_line or event.state in {"restarting", "failed"}
         if failed and not self.is_stopping:
-            notices.print(f"  [red]{event.name:<10}[/]", event.message.replace("[", r"\["), soft_wrap=True)
+            notices.print(f"  [red]{event.name:<12}[/]", event.message.replace("[", r"\["), soft_wrap=True)
         elif event.state == "ready" or self.is_stopping:
-            notices.print(f"  [dim]{event.name:<10} {event.message}[/]".replace("\n", " "))
+            notices.print(f"  [dim]{event.name:<12} {event.message}[/]".replace("\n", " "))
 
 
 async def _run_until_asked(command: _UpCommand) -> int:

@@ -1,7 +1,7 @@
 """The data directory of a platform: who uses it now, and where its processes are.
 
-Layout: `nats/` (streams and credentials), `blobs/` (pictures and indexes), `backups/` (of indexes), `cache/`, `logs/`,
-and `run/` with `platform.json`, which exists while the platform runs.
+Layout: `nats/` (streams and credentials), `blobs/` (pictures and indexes), `backups/` (of indexes), `orchestrator/`
+(its database), `cache/`, `logs/`, and `run/` with `platform.json`, which exists while the platform runs.
 """
 
 import fcntl
@@ -62,6 +62,10 @@ class DataDirectory:
     @property
     def backups(self) -> Path:
         return self.path / "backups"
+
+    @property
+    def orchestrator(self) -> Path:
+        return self.path / "orchestrator"
 
     @property
     def cache(self) -> Path:

@@ -12,6 +12,7 @@ from sightwire.platform.ports import find_free_port
 from sightwire.platform.readiness import answers_ready
 from sightwire.platform.supervised_process import ProcessSpec
 
+ADMIN_KEY_VARIABLE = "SIGHTWIRE_GATEWAY_ADMIN_KEY"
 DRAIN_SECONDS = 10.0
 # A service flushes its spans and closes its connections after it has drained.
 _STOP_SECONDS = DRAIN_SECONDS + 5.0
@@ -33,6 +34,7 @@ class ServicePorts:
     embedder: int
     embedder_operations: int
     indexer_operations: int
+    orchestrator_operations: int
     searchers: tuple[SearcherPorts, ...]
 
     @classmethod
@@ -42,7 +44,9 @@ class ServicePorts:
         def free() -> int:
             return find_free_port(LOOPBACK)
 
-        return cls(gateway, free(), free(), free(), tuple(SearcherPorts(free(), free()) for _ in range(searchers)))
+        return cls(
+            gateway, free(), free(), free(), free(), tuple(SearcherPorts(free(), free()) for _ in range(searchers))
+        )
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,7 @@ def plan_local_platform(
         "gateway": gateway_url,
         "embedder": f"http://{LOOPBACK}:{ports.embedder_operations}",
         "indexer": f"http://{LOOPBACK}:{ports.indexer_operations}",
+        "orchestrator": f"http://{LOOPBACK}:{ports.orchestrator_operations}",
         **{name: f"http://{LOOPBACK}:{of_one.operations}" for name, of_one in searchers.items()},
     }
     addresses = {
@@ -106,6 +111,12 @@ def plan_local_platform(
             "SIGHTWIRE_OPS_PORT": str(ports.indexer_operations),
             "SIGHTWIRE_INDEXER_WORK_DIR": str(data.cache / "indexer"),
             "SIGHTWIRE_INDEXER_BACKUPS_URL": environment.get("SIGHTWIRE_INDEXER_BACKUPS_URL", str(data.backups)),
+        },
+        "orchestrator": {
+            "SIGHTWIRE_OPS_PORT": str(ports.orchestrator_operations),
+            "SIGHTWIRE_ORCHESTRATOR_EMBEDDER_ADDRESS": addresses["embedder"],
+            "SIGHTWIRE_ORCHESTRATOR_PLATFORM_URL": gateway_url,
+            **_orchestrator_defaults(data, environment),
         },
         **{
             name: {
@@ -144,10 +155,11 @@ def plan_local_platform(
         is_ready=partial(nats_is_ready, nats.access),
     )
     # The services start together: each waits by itself for what it needs. The order within the group is that of
-    # stopping, backwards: the gateway first, then along the way of an item.
+    # stopping, backwards: the gateway first, then the orchestrator, whose tasks use all others, then along the way of
+    # an item.
     services = (
         *(process(name, "searcher") for name in searchers),
-        *(process(name) for name in ("indexer", "embedder", "gateway")),
+        *(process(name) for name in ("indexer", "embedder", "orchestrator", "gateway")),
     )
     return LocalPlatform(
         start_groups=((bus,), services), gateway_url=gateway_url, operations_urls=operations_urls, addresses=addresses
@@ -162,6 +174,14 @@ def searcher_name(number: int) -> str:
 def machine_cache(environment: Mapping[str, str]) -> Path:
     """The user's folder for what can be made again on this machine (XDG base directories)."""
     return Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sightwire"
+
+
+def _orchestrator_defaults(data: DataDirectory, environment: Mapping[str, str]) -> dict[str, str]:
+    """What the user may have decided otherwise: another database, and a key of its own for the gateway."""
+    settings = {"SIGHTWIRE_ORCHESTRATOR_DATABASE_URL": f"sqlite:///{data.orchestrator}/orchestrator.db"}
+    if ADMIN_KEY_VARIABLE in environment:
+        settings["SIGHTWIRE_ORCHESTRATOR_PLATFORM_API_KEY"] = environment[ADMIN_KEY_VARIABLE]
+    return {name: environment.get(name, default) for name, default in settings.items()}
 
 
 def _reachable(host: str) -> str:

@@ -12,14 +12,13 @@ from pathlib import Path
 from sightwire import __version__
 from sightwire.platform.data_directory import DataDirectory, PlatformInfo, ProcessInfo
 from sightwire.platform.errors import PlatformError
-from sightwire.platform.local_platform import LocalPlatform, ServicePorts, plan_local_platform
+from sightwire.platform.local_platform import ADMIN_KEY_VARIABLE, LocalPlatform, ServicePorts, plan_local_platform
 from sightwire.platform.nats_server import NatsAccess, prepare_nats_server
 from sightwire.platform.ports import port_is_free
 from sightwire.platform.supervised_process import ProcessEvent, SupervisedProcess
 from sightwire.platform.supervisor import Supervisor
 from sightwire.security.keys import require_key_unless_loopback
 
-ADMIN_KEY_VARIABLE = "SIGHTWIRE_GATEWAY_ADMIN_KEY"
 START_SECONDS = 60.0
 
 
@@ -52,7 +51,7 @@ class RunningPlatform:
         self._started_at = started_at
 
     def process(self, name: str) -> SupervisedProcess:
-        """The supervised process `nats`, `gateway`, `embedder`, `indexer`, `searcher`, `searcher-2` …"""
+        """A supervised process: `nats`, `gateway`, `orchestrator`, `embedder`, `indexer`, `searcher`, `searcher-2` …"""
         return next(process for process in self._supervisor.processes if process.spec.name == name)
 
     def info(self) -> PlatformInfo:

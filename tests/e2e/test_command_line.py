@@ -125,7 +125,7 @@ async def test_unknown_collection_is_one_line(sightwire: CommandLine) -> None:
 async def test_services_are_asked_to_read_their_settings_again(sightwire: CommandLine) -> None:
     outcomes = await sightwire.json("config", "reload", fails=True)
     problems = {outcome["service"]: outcome["problem"] for outcome in outcomes}
-    assert set(problems) == {"gateway", "embedder", "indexer", "searcher"}
+    assert set(problems) == {"gateway", "embedder", "indexer", "searcher", "orchestrator"}
     assert all("no file to read again" in problem for problem in problems.values()), "this platform has none"
 
 

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 PICTURES = int(os.environ.get("SIGHTWIRE_SURVIVAL_PICTURES", "120"))
 KILLS_OF_EACH = 2
-VICTIMS = ("gateway", "embedder", "indexer", "searcher", "nats")
+VICTIMS = ("gateway", "embedder", "indexer", "searcher", "orchestrator", "nats")
 UPLOADS_AT_ONCE = 6
 COLLECTION = "survivors"
 

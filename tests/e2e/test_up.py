@@ -85,6 +85,7 @@ async def test_services_read_their_settings_again(tmp_path: Path, write_settings
             "embedder": ["log_level"],
             "indexer": ["log_level"],
             "searcher": ["log_level", "searcher_keep_seconds"],
+            "orchestrator": ["log_level"],
         }
         write_settings("log_level: LOUD\n")
         exit_status, printed = await sightwire(*command)
@@ -111,7 +112,7 @@ async def test_ctrl_c_stops_everything_and_the_next_start_finds_everything(
         exit_status, printed = await sightwire("status", "--data-dir", str(data), "--json")
         assert exit_status == 0
         assert {entry["process"] for entry in json.loads(printed)["processes"]} == {
-            *("nats", "gateway", "embedder", "indexer", "searcher")
+            *("nats", "gateway", "embedder", "indexer", "orchestrator", "searcher")
         }
 
         exit_status, printed = await sightwire("up", "--data-dir", str(data), "--port", str(find_free_port()))

@@ -8,6 +8,8 @@ from typer.testing import CliRunner
 
 from sightwire.cli.main import app
 
+SERVICES = ("gateway", "embedder", "indexer", "searcher", "orchestrator")
+
 
 @pytest.mark.parametrize(
     ("text", "problems"),
@@ -16,7 +18,7 @@ from sightwire.cli.main import app
         ("", set()),
         ("indexer_commit_seconds: -1\n", {("indexer", "indexer_commit_seconds")}),
         ("gateway_port: http\n", {("gateway", "gateway_port")}),
-        ("log_level: loud\n", {(name, "log_level") for name in ("gateway", "embedder", "indexer", "searcher")}),
+        ("log_level: loud\n", {(name, "log_level") for name in SERVICES}),
         ("indexer_comit_seconds: 1\n", {(None, "indexer_comit_seconds")}),
     ],
 )
@@ -33,7 +35,7 @@ def test_good_file_is_called_good(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text("log_level: DEBUG\n")
     answer = CliRunner().invoke(app, ["config", "check", str(file)])
-    assert "is good for gateway, embedder, indexer, searcher" in " ".join(answer.stdout.split())
+    assert f"is good for {', '.join(SERVICES)}" in " ".join(answer.stdout.split())
 
 
 def test_a_file_is_checked_for_one_service_alone(tmp_path: Path) -> None:

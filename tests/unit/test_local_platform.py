@@ -14,14 +14,14 @@ from sightwire.platform.nats_server import prepare_nats_server
 from sightwire.settings import SharedSettings
 
 ROOT = Path(__file__).parents[2]
-SERVICES = ("gateway", "embedder", "indexer", "searcher")
+SERVICES = ("gateway", "embedder", "indexer", "searcher", "orchestrator")
 
 
 def plan(tmp_path: Path, host: str = "127.0.0.1", **environment: str) -> LocalPlatform:
     return plan_local_platform(
         data=DataDirectory(tmp_path),
         nats=prepare_nats_server(tmp_path),
-        ports=ServicePorts(8200, 1, 2, 3, (SearcherPorts(4, 5),)),
+        ports=ServicePorts(8200, 1, 2, 3, 4, (SearcherPorts(5, 6),)),
         host=host,
         bundle=None,
         environment=environment,
@@ -90,6 +90,27 @@ def test_stores_are_in_the_data_directory_unless_the_user_says_where(tmp_path: P
     assert environment_of(plan(tmp_path), "indexer")[setting] == str(tmp_path / folder)
     elsewhere = {setting: "s3://bucket/prefix"}
     assert environment_of(plan(tmp_path, **elsewhere), "indexer")[setting] == "s3://bucket/prefix"
+
+
+def test_orchestrator_has_its_database_in_the_data_directory_unless_the_user_says_where(tmp_path: Path) -> None:
+    url = "SIGHTWIRE_ORCHESTRATOR_DATABASE_URL"
+    assert environment_of(plan(tmp_path), "orchestrator")[url] == f"sqlite:///{tmp_path}/orchestrator/orchestrator.db"
+    elsewhere = {url: "postgresql://somebody@somewhere/sightwire"}
+    assert environment_of(plan(tmp_path, **elsewhere), "orchestrator")[url] == elsewhere[url]
+
+
+@pytest.mark.parametrize(
+    ("environment", "key"),
+    [
+        ({}, None),
+        ({"SIGHTWIRE_GATEWAY_ADMIN_KEY": "k" * 16}, "k" * 16),
+        ({"SIGHTWIRE_GATEWAY_ADMIN_KEY": "k" * 16, "SIGHTWIRE_ORCHESTRATOR_PLATFORM_API_KEY": "own"}, "own"),
+    ],
+)
+def test_orchestrator_has_the_key_of_the_gateway(tmp_path: Path, environment: dict[str, str], key: str | None) -> None:
+    given = environment_of(plan(tmp_path, **environment), "orchestrator")
+    assert given.get("SIGHTWIRE_ORCHESTRATOR_PLATFORM_API_KEY") == key
+    assert given["SIGHTWIRE_ORCHESTRATOR_PLATFORM_URL"] == "http://127.0.0.1:8200"
 
 
 INFO = PlatformInfo(
