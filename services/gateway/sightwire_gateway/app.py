@@ -39,7 +39,6 @@ from sightwire.service.reloading import Configuration
 from sightwire.service.runner import ServiceContext
 from sightwire_gateway import problems
 from sightwire_gateway.backends import EmbedderClient, SearcherClient
-from sightwire_gateway.backups import BackupDesk
 from sightwire_gateway.bodies import BodyLimits, BodyReader
 from sightwire_gateway.canaries import Canaries
 from sightwire_gateway.channels import open_channel
@@ -211,7 +210,6 @@ async def open_gateway(
             )
         )
         owners = IndexOwners(control, desk)
-        backup_desk = BackupDesk(control)
 
         def take_settings(fresh: GatewaySettings) -> None:
             bodies.limits = body_limits(fresh)
@@ -225,7 +223,6 @@ async def open_gateway(
         configuration.add_listener(take_settings)
         yield Gateway(
             configuration=configuration,
-            backups=backup_desk,
             blobs=blobs,
             bodies=bodies,
             clicks=Clicks(bus),
@@ -239,7 +236,7 @@ async def open_gateway(
             owners=owners,
             pictures=pictures,
             pipelines=pipelines_client,
-            restoring=Restoring(control, owners, backup_desk, desk),
+            restoring=Restoring(control, owners, desk),
             runs=PipelineRuns(bus, pipelines_client),
             schedules=RecordReader(bus, SCHEDULES, ScheduleRecord),
             search=SearchDesk(desk, indexes, canaries),

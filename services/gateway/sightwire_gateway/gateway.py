@@ -16,7 +16,6 @@ from sightwire.contracts.operations import OperationRecord
 from sightwire.contracts.schedules import ScheduleRecord
 from sightwire.service.reloading import Configuration
 from sightwire_gateway.backends import SearcherClient
-from sightwire_gateway.backups import BackupDesk
 from sightwire_gateway.bodies import BodyReader
 from sightwire_gateway.clicks import Clicks
 from sightwire_gateway.collections import CollectionDesk
@@ -38,7 +37,6 @@ class Gateway:
     """The gateway's parts. `stopping` is set when it begins to drain."""
 
     configuration: Configuration[GatewaySettings]
-    backups: BackupDesk
     blobs: BlobStore
     bodies: BodyReader
     clicks: Clicks

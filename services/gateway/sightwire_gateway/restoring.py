@@ -8,10 +8,9 @@ from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.control import PrepareRestore, StartOperation
 from sightwire.contracts.operations import Restore
 from sightwire.errors import DeadlineError, UnavailableError
-from sightwire_gateway.backups import BackupDesk
 from sightwire_gateway.collections import CollectionDesk
 from sightwire_gateway.owners import IndexOwners
-from sightwire_gateway.users_names import check_users_name, errors_in_users_words
+from sightwire_gateway.users_names import check_users_name
 
 #: An indexer takes a new collection over within a second or so, one whose owner was killed within its lease's time.
 _OWNER_SECONDS: Final = 30.0
@@ -21,12 +20,9 @@ _ASK_AGAIN_SECONDS: Final = 0.2
 class Restoring:
     """Restores into the index that answers for a collection."""
 
-    def __init__(
-        self, control: ControlClient, owners: IndexOwners, backups: BackupDesk, collections: CollectionDesk
-    ) -> None:
+    def __init__(self, control: ControlClient, owners: IndexOwners, collections: CollectionDesk) -> None:
         self._control = control
         self._owners = owners
-        self._backups = backups
         self._collections = collections
 
     async def start(self, command: Restore, *, into: str | None) -> tuple[Any, CollectionRecord]:
@@ -41,24 +37,13 @@ class Restoring:
             ConflictError: another operation of it runs.
             UnavailableError: no indexer runs, or none took the collection over in time.
         """
-        if into is None:
-            backup = await self._backups.find(command.backup)
-            into = backup.collection.users_name if backup is not None else None
-        existing = self._collections.find(into) if into is not None else None
-        if existing is not None:
-            index = self._collections.index_of(existing)
-            with errors_in_users_words(index):
-                await self._prepare(command, index.name)
-        else:
-            if into is not None:
-                check_users_name(into)
-            index = await self._prepare(command, into)
-            await self._collections.wait_until_known(index.name)
-        return await self._ask_owner(index, StartOperation(command=command)), index
-
-    async def _prepare(self, command: Restore, into: str | None) -> CollectionRecord:
+        if into is not None and self._collections.find(into) is None:
+            check_users_name(into)
         answer = await self._control.ask_any(PrepareRestore(backup=command.backup, into=into))
-        return CollectionRecord.model_validate(answer)
+        name = CollectionRecord.model_validate(answer).name
+        await self._collections.wait_until_known(name)
+        index = self._collections.answering(name)
+        return await self._ask_owner(index, StartOperation(command=command)), index
 
     async def _ask_owner(self, index: CollectionRecord, request: StartOperation) -> Any:
         """The owner's answer; a new index has none at first."""

@@ -14,12 +14,11 @@ from services.gateway.tests.shadowed import SHADOW_SPACE, ShadowedCollection, ma
 from services.gateway.tests.test_gateway_operations import answering, operation
 from sightwire.bus.connection import Bus
 from sightwire.contracts import subjects
-from sightwire.contracts.backups import BackupSummary
-from sightwire.contracts.collections import Canary, CollectionRecord
+from sightwire.contracts.collections import Canary
 from sightwire.contracts.control import Diagnosis, Finding
 from sightwire.contracts.events import IngestEvent
 from sightwire.contracts.operations import OperationState
-from sightwire.contracts.schedules import ScheduleRecord
+from sightwire.contracts.schedules import Outcome, ScheduledRun, ScheduleRecord
 from sightwire.contracts.streams import OPERATIONS, SCHEDULES
 from sightwire.errors import ConflictError, InvalidFilterError, UnknownCollectionError
 from tests.plugin.waiting import Eventually, wait_until
@@ -225,44 +224,55 @@ async def test_owners_of_the_answering_index_are_asked(promoted: ShadowedCollect
     uid = (await promoted.registry.get(shadow)).uid
     started = operation(shadow, uid, error=f"reading '{shadow}' failed").model_dump(mode="json")
     found = Diagnosis(collection=shadow, findings=(Finding(check="disk", status="ok", detail=f"of {shadow}"),))
-    schedule = schedule_record(shadow, uid).model_dump(mode="json")
     answers: dict[str, Any] = {
         "start": started,
         "cancel": started,
         "generations": {"collection": shadow, "live": "g1", "generations": []},
-        "calendar": {"schedule": schedule, "upcoming": []},
-        "put_schedule": schedule,
-        "schedule": schedule,
         "diagnose": found.model_dump(mode="json"),
     }
-    spec = {"cron": "30 3 * * 1", "command": {"kind": "backup"}}
     async with answering(bus, subjects.control_index(shadow), lambda request: answers[request.ask]):
         answer = await http.post(f"{promoted.path}/operations", json={"kind": "scan"})
         assert answer.headers["location"] == f"{promoted.path}/operations/op1"
         assert_users_name_only(promoted, answer)
         assert_users_name_only(promoted, await http.get(f"{promoted.path}/generations"))
-        assert_users_name_only(promoted, await http.put(f"{promoted.path}/schedules/nightly", json=spec))
-        assert_users_name_only(promoted, await http.post(f"{promoted.path}/schedules/nightly/run"))
-        assert_users_name_only(promoted, await http.get(f"{promoted.path}/schedules/nightly/calendar"))
         diagnosis = (await http.get("/v1/diagnosis")).json()
     (own,) = [entry for entry in diagnosis["collections"] if entry["collection"] == promoted.name]
     assert f"of {promoted.name}" in [finding["detail"] for finding in own["findings"]]
     assert shadow not in orjson.dumps(diagnosis).decode()
 
 
-async def test_records_are_read_under_the_users_name(shadowed: ShadowedCollection, bus: Bus) -> None:
+async def test_schedules_are_the_collections(promoted: ShadowedCollection, bus: Bus) -> None:
+    http, path = promoted.running.http, f"{promoted.path}/schedules"
+    record = schedule_record(promoted.name, promoted.record.uid)
+    run = ScheduledRun(due_at=record.created_at, outcome=Outcome.FAILED, reason=f"'{promoted.shadow}' is busy")
+    record = record.model_copy(update={"runs": (run,)})
+    schedule = record.model_dump(mode="json")
+    answers: dict[str, Any] = {
+        "calendar": {"schedule": schedule, "upcoming": []},
+        "put_schedule": schedule,
+        "schedule": schedule,
+    }
+    spec = {"cron": "30 3 * * 1", "command": {"kind": "backup"}}
+    async with answering(bus, subjects.control_index(promoted.name), lambda request: answers[request.ask]):
+        assert_users_name_only(promoted, await http.put(f"{path}/nightly", json=spec))
+        assert_users_name_only(promoted, await http.post(f"{path}/nightly/run"))
+        assert_users_name_only(promoted, await http.get(f"{path}/nightly/calendar"))
+    bucket = await bus.bucket(SCHEDULES)
+    await bucket.put(subjects.schedule_key(promoted.name, "nightly"), record.model_dump_json().encode())
+    assert len(assert_users_name_only(promoted, await http.get(path))["schedules"]) == 1
+    assert_users_name_only(promoted, await http.get(f"{path}/nightly"))
+
+
+async def test_operations_are_read_under_the_users_name(shadowed: ShadowedCollection, bus: Bus) -> None:
     http, shadow = shadowed.running.http, shadowed.shadow
     shadow_uid = (await shadowed.registry.get(shadow)).uid
-    operations, schedules = await bus.bucket(OPERATIONS), await bus.bucket(SCHEDULES)
+    operations = await bus.bucket(OPERATIONS)
     for record in (
         operation(shadowed.name, shadowed.record.uid, id="before", state=OperationState.SUCCEEDED),
         operation(shadow, shadow_uid, id="after", state=OperationState.SUCCEEDED),
     ):
         key = subjects.operation_key(record.collection, record.id)
         await operations.put(key, record.model_dump_json().encode())
-    await schedules.put(
-        subjects.schedule_key(shadow, "nightly"), schedule_record(shadow, shadow_uid).model_dump_json().encode()
-    )
     await shadowed.change(answering=shadow)
     listed = assert_users_name_only(shadowed, await http.get(f"{shadowed.path}/operations"))
     assert [entry["id"] for entry in listed["operations"]] == ["after"]
@@ -272,58 +282,32 @@ async def test_records_are_read_under_the_users_name(shadowed: ShadowedCollectio
     followed = await http.get(f"{shadowed.path}/operations/after/events")
     assert shadowed.name in followed.text
     assert shadow not in followed.text
-    assert_users_name_only(shadowed, await http.get(f"{shadowed.path}/schedules"))
-    assert_users_name_only(shadowed, await http.get(f"{shadowed.path}/schedules/nightly"))
 
 
-async def test_backups_of_shadows_are_the_collections(
-    promoted: ShadowedCollection, bus: Bus, unique_name: Callable[..., str]
-) -> None:
+async def test_backups_are_restored_into_the_index_that_answers(promoted: ShadowedCollection, bus: Bus) -> None:
     http = promoted.running.http
-    index = await promoted.registry.get(promoted.shadow)
-    other = promoted.record.model_copy(
-        update={
-            "spec": promoted.record.spec.model_copy(update={"name": unique_name()}),
-            "shadows": (),
-            "answering": None,
-        }
-    )
-    backups = [backup_of(record, id_) for record, id_ in ((index, "b3"), (promoted.record, "b2"), (other, "b1"))]
-    pruned: list[str | None] = []
     prepared: list[str | None] = []
 
-    def answer(request: Any) -> Any:
-        match request.ask:
-            case "backups":
-                return [backup.model_dump(mode="json") for backup in backups]
-            case "prune_backups":
-                pruned.append(request.collection)
-                return [
-                    backup.model_dump(mode="json")
-                    for backup in backups
-                    if request.collection in (None, backup.collection.name)
-                ]
-            case _:
-                prepared.append(request.into)
-                return index.model_dump(mode="json")
+    def prepare(request: Any) -> Any:
+        prepared.append(request.into)
+        return promoted.record.model_dump(mode="json")
 
+    index = await promoted.registry.get(promoted.shadow)
     started = operation(promoted.shadow, index.uid, command={"kind": "restore", "backup": "b3"})
     owner = subjects.control_index(promoted.shadow)
-    async with answering(bus, subjects.CONTROL_INDEXERS, answer):
-        listed = await http.get("/v1/backups", params={"collection": promoted.name})
-        assert [entry["id"] for entry in assert_users_name_only(promoted, listed)["backups"]] == ["b3", "b2"]
-        assert "shadow_of" not in listed.text
-        gone = await http.post("/v1/backups/prune", json={"collection": promoted.name})
-        assert {entry["id"] for entry in assert_users_name_only(promoted, gone)["backups"]} == {"b3", "b2"}
-        assert set(pruned) == {promoted.shadow, promoted.name}
-        async with answering(bus, owner, lambda _: started.model_dump(mode="json")):
-            for body in ({}, {"into": promoted.name}):
-                restored = await http.post("/v1/backups/b3/restore", json=body)
-                assert restored.headers["location"] == f"{promoted.path}/operations/op1"
-                assert_users_name_only(promoted, restored)
-        assert prepared == [promoted.shadow] * 2
-        refused = await http.post("/v1/backups/b3/restore", json={"into": "my--photos"})
-    assert (refused.status_code, len(prepared)) == (422, 2)
+    async with (
+        answering(bus, subjects.CONTROL_INDEXERS, prepare),
+        answering(bus, owner, lambda _: started.model_dump(mode="json")) as asked,
+    ):
+        for body in ({}, {"into": promoted.name}):
+            restored = await http.post("/v1/backups/b3/restore", json=body)
+            assert restored.headers["location"] == f"{promoted.path}/operations/op1"
+            assert_users_name_only(promoted, restored)
+        assert [request.command.kind for request in asked] == ["restore"] * 2
+        for hidden in (promoted.shadow, "my--photos"):
+            refused = await http.post("/v1/backups/b3/restore", json={"into": hidden})
+            assert refused.status_code == 422
+    assert prepared == [None, promoted.name]
 
 
 def schedule_record(collection: str, uid: str) -> ScheduleRecord:
@@ -335,21 +319,4 @@ def schedule_record(collection: str, uid: str) -> ScheduleRecord:
             "spec": {"cron": "30 3 * * 1", "command": {"kind": "backup"}},
             "created_at": "2026-01-01T00:00:00Z",
         }
-    )
-
-
-def backup_of(record: CollectionRecord, id_: str) -> BackupSummary:
-    return BackupSummary(
-        id=id_,
-        created_at=record.created_at,
-        collection=record,
-        generation="g1",
-        space=record.space,
-        manifest_version=1,
-        items=1,
-        segments=1,
-        bytes=1,
-        stored_bytes=1,
-        added_bytes=1,
-        encrypted=False,
     )

@@ -1,15 +1,16 @@
 """Backups: list, verify, prune, restore. One is made by an operation of its collection."""
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from sightwire.contracts.backups import BackupSummary, BackupVerification
-from sightwire.contracts.control import VerifyBackup
+from sightwire.contracts.control import ListBackups, PruneBackups, VerifyBackup
 from sightwire.contracts.names import CollectionName
 from sightwire.contracts.operations import BackupId, OperationRecord, Restore
 from sightwire_gateway.answers import json_response
-from sightwire_gateway.backups import public_backup
 from sightwire_gateway.documentation import body, json_content
 from sightwire_gateway.gateway import GatewayParts
 from sightwire_gateway.index_requests import PruneRequest, RestoreRequest
@@ -27,7 +28,8 @@ class BackupList(BaseModel):
 @router.get("", summary="List backups", response_class=Response, responses={200: {"model": BackupList}})
 async def list_backups(gateway: GatewayParts, collection: CollectionName | None = None) -> Response:
     """Newest first; those of deleted collections too."""
-    return json_response({"backups": list(map(public_backup, await gateway.backups.find_all(collection)))})
+    backups: list[Any] = await gateway.control.ask_any(ListBackups(collection=collection))
+    return json_response({"backups": backups})
 
 
 @router.post(
@@ -40,10 +42,11 @@ async def list_backups(gateway: GatewayParts, collection: CollectionName | None 
 async def prune_backups(request: Request, gateway: GatewayParts) -> Response:
     """Removes those that the retention does not protect, and what only they needed. The newest always stays."""
     wanted = await gateway.bodies.read_json(request, PruneRequest)
-    gone = await gateway.backups.prune(
-        wanted.collection, wanted.retention, seconds=gateway.settings.gateway_backup_seconds
+    backups: list[Any] = await gateway.control.ask_any(
+        PruneBackups(collection=wanted.collection, retention=wanted.retention),
+        timeout=gateway.settings.gateway_backup_seconds,
     )
-    return json_response({"backups": list(map(public_backup, gone))})
+    return json_response({"backups": backups})
 
 
 @router.post(
@@ -71,4 +74,5 @@ async def restore_backup(backup: BackupId, request: Request, gateway: GatewayPar
     does not exist."""
     wanted = await gateway.bodies.read_json(request, RestoreRequest)
     command = Restore(backup=backup, activate=wanted.activate, gates=wanted.gates)
-    return operation_response(*await gateway.restoring.start(command, into=wanted.into), 202)
+    operation, index = await gateway.restoring.start(command, into=wanted.into)
+    return operation_response(operation, index, 202)

@@ -25,20 +25,19 @@ class ScheduleList(BaseModel):
 
 @router.get("", summary="List schedules", response_class=Response, responses={200: {"model": ScheduleList}})
 async def list_schedules(collection: str, gateway: GatewayParts) -> Response:
+    records = await gateway.schedules.list(gateway.collections.get(collection))
     index = gateway.collections.answering(collection)
-    records = sorted(await gateway.schedules.list(index), key=lambda record: record.name)
     shown = [in_users_words(record.model_dump(mode="json"), index) for record in records]
-    return json_response({"schedules": shown})
+    return json_response({"schedules": sorted(shown, key=lambda schedule: schedule["name"])})
 
 
 @router.get("/{name}", summary="Get a schedule", response_class=Response, responses={200: {"model": ScheduleRecord}})
 async def get_schedule(collection: str, name: ScheduleName, gateway: GatewayParts) -> Response:
     """The schedule with its last runs."""
-    index = gateway.collections.answering(collection)
-    record = await gateway.schedules.get(index, name)
+    record = await gateway.schedules.get(gateway.collections.get(collection), name)
     if record is None:
         raise NotFoundError(f"there is no schedule {name!r} of collection {collection!r}")
-    return json_response(in_users_words(record.model_dump(mode="json"), index))
+    return json_response(in_users_words(record.model_dump(mode="json"), gateway.collections.answering(collection)))
 
 
 @router.put(
@@ -49,15 +48,15 @@ async def get_schedule(collection: str, name: ScheduleName, gateway: GatewayPart
     openapi_extra=body(json_content(ScheduleSpec)),
 )
 async def put_schedule(collection: str, name: ScheduleName, request: Request, gateway: GatewayParts) -> Response:
-    index = gateway.collections.answering(collection)
+    gateway.collections.get(collection)
     spec = await gateway.bodies.read_json(request, ScheduleSpec)
-    return json_response(await gateway.owners.ask_index(index, PutSchedule(name=name, spec=spec)))
+    return json_response(await gateway.owners.ask_about_schedules(collection, PutSchedule(name=name, spec=spec)))
 
 
 @router.delete("/{name}", status_code=204, summary="Forget a schedule")
 async def delete_schedule(collection: str, name: ScheduleName, gateway: GatewayParts) -> Response:
     """What it began runs on."""
-    await gateway.owners.ask(collection, ActOnSchedule(name=name, action="delete", trigger="api"))
+    await gateway.owners.ask_about_schedules(collection, ActOnSchedule(name=name, action="delete", trigger="api"))
     return Response(status_code=204)
 
 
@@ -76,7 +75,7 @@ async def act_on_schedule(
 ) -> Response:
     """`run` runs it now, whatever its calendar says; `resume` forgets its failures."""
     request = ActOnSchedule(name=name, action=action, trigger=trigger)
-    return json_response(await gateway.owners.ask(collection, request))
+    return json_response(await gateway.owners.ask_about_schedules(collection, request))
 
 
 @router.get(
@@ -88,4 +87,6 @@ async def read_calendar(
     gateway: GatewayParts,
     upcoming: Annotated[int, Query(ge=0, le=1000, description="How many of the next runs")] = 10,
 ) -> Response:
-    return json_response(await gateway.owners.ask(collection, ReadCalendar(name=name, upcoming=upcoming)))
+    return json_response(
+        await gateway.owners.ask_about_schedules(collection, ReadCalendar(name=name, upcoming=upcoming))
+    )
