@@ -2,17 +2,12 @@
 
 import asyncio
 import base64
-import contextlib
 import hashlib
 import json
-import os
 import re
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -22,8 +17,14 @@ import numpy as np
 import pytest
 import pytest_asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from nats.aio.msg import Msg
 
+from services.embedder.tests.embedder_world import (
+    CollectionOnTheBus,
+    EmbedderProcess,
+    embedder_process,
+    followed,
+    vectors_of,
+)
 from sightwire.blobs import open_blob_store
 from sightwire.blobs.pictures import picture_key, store_picture
 from sightwire.bus.collections import CollectionRegistry
@@ -34,11 +35,7 @@ from sightwire.contracts import ingest_batches
 from sightwire.contracts.collections import CollectionRecord, CollectionSpec, VectorField
 from sightwire.contracts.events import ItemState
 from sightwire.contracts.ingest_batches import BatchedEvent, encode_batch
-from sightwire.platform.nats_server import NatsServer
-from sightwire.platform.ports import find_free_port
-from sightwire.settings import SharedSettings
 from sightwire.v1 import embedder_pb2, embedder_pb2_grpc, events_pb2
-from tests.plugin.bus import shared_settings
 
 pytest_plugins = ["tests.plugin.otlp"]
 
@@ -50,62 +47,6 @@ FIELDS = {
     "text": {"source": "text", "dimension": 384},
     "mine": {"source": "user", "dimension": 3},
 }
-
-
-@dataclass
-class EmbedderProcess:
-    """`python -m sightwire_embedder`."""
-
-    settings: SharedSettings
-    environment: dict[str, str]
-    port: int
-    operations_port: int
-    process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "sightwire_embedder", env={**os.environ, **self.environment}
-        )
-
-    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        assert self.process is not None
-        self.process.send_signal(number)
-        async with asyncio.timeout(30):
-            return await self.process.wait()
-
-    async def is_ready(self) -> bool:
-        async with httpx.AsyncClient() as client:
-            with contextlib.suppress(httpx.TransportError):
-                return (await client.get(self.url("/readyz"))).status_code == 200
-        return False
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.operations_port}{path}"
-
-
-def embedder_process(
-    server: NatsServer, blobs: Path, bundle: Path, data_folder: Path, **environment: str
-) -> EmbedderProcess:
-    settings = shared_settings(server, blobs)
-    assert settings.nats_user is not None
-    assert settings.nats_password is not None
-    port, operations_port = find_free_port(), find_free_port()
-    return EmbedderProcess(
-        settings,
-        {
-            "SIGHTWIRE_NATS_URL": settings.nats_url,
-            "SIGHTWIRE_NATS_USER": settings.nats_user,
-            "SIGHTWIRE_NATS_PASSWORD": settings.nats_password.get_secret_value(),
-            "SIGHTWIRE_BLOBS_URL": settings.blobs_url,
-            "SIGHTWIRE_OPS_PORT": str(operations_port),
-            "SIGHTWIRE_MODEL_BUNDLE": str(bundle),
-            "SIGHTWIRE_EMBEDDER_PORT": str(port),
-            "SIGHTWIRE_EMBEDDER_CACHE_DIR": str(data_folder),
-            **environment,
-        },
-        port,
-        operations_port,
-    )
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -133,40 +74,6 @@ async def embedder_bus(embedder) -> AsyncIterator[Bus]:
         yield connected
 
 
-@dataclass
-class CollectionOnTheBus:
-    """A registered collection, what is published to it, and what the embedder made of it."""
-
-    bus: Bus
-    record: CollectionRecord
-    messages: list[events_pb2.EmbeddedBatch] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return self.record.name
-
-    @property
-    def items(self) -> list[events_pb2.EmbeddedItem]:
-        return [item for message in self.messages for item in message.items]
-
-    @property
-    def by_id(self) -> dict[str, events_pb2.EmbeddedItem]:
-        return {item.item_id: item for item in self.items}
-
-    async def publish(self, event: dict[str, Any] | bytes, headers: dict[str, str] | None = None) -> int:
-        payload = event if isinstance(event, bytes) else json.dumps(event).encode()
-        acknowledgement = await self.bus.publish(f"ingest.{self.name}", payload, headers or {})
-        return acknowledgement.seq
-
-    async def state(self, item_id: str) -> ItemState | None:
-        status = await ItemStatusStore(self.bus).get(self.name, item_id)
-        return status.state if status is not None else None
-
-    async def dead_letters(self) -> list[DeadLetter]:
-        letters = await list_dead_letters(self.bus, limit=10_000)
-        return [letter for letter in letters if letter.original_subject == f"ingest.{self.name}"]
-
-
 async def registered(bus: Bus, name: str, **changes: Any) -> CollectionOnTheBus:
     record = CollectionRecord(
         spec=CollectionSpec(
@@ -177,24 +84,12 @@ async def registered(bus: Bus, name: str, **changes: Any) -> CollectionOnTheBus:
         space=SPACE,
         class_names=COCO,
     ).model_copy(update=changes)
-    await CollectionRegistry(bus).create(record)
-    collection = CollectionOnTheBus(bus, record)
-
-    async def collect(message: Msg) -> None:
-        collection.messages.append(events_pb2.EmbeddedBatch.FromString(message.data))
-
-    await bus.jetstream.subscribe(f"embedded.{name}.*", stream="EMBEDDED", ordered_consumer=True, cb=collect)
-    return collection
+    return await followed(bus, record)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def collection(embedder_bus: Bus, unique_name: Callable[..., str]) -> CollectionOnTheBus:
     return await registered(embedder_bus, unique_name())
-
-
-def vectors_of(item: events_pb2.EmbeddedItem, name: str) -> np.ndarray:
-    (matrix,) = [vectors.matrix for vectors in item.vectors if vectors.field == name]
-    return np.frombuffer(matrix.data, "<f4").reshape(matrix.rows, matrix.dimension)
 
 
 async def test_a_text_with_everything(collection, eventually):
