@@ -71,15 +71,20 @@ class OrchestratorWorld:
             await running
 
     @asynccontextmanager
-    async def registry(self) -> AsyncIterator[ModelRegistry]:
-        """The registry on the same database, as who has no orchestrator changes it."""
-        settings = self.settings()
-        database = Database(settings.orchestrator_database_url.get_secret_value())
+    async def database(self) -> AsyncIterator[Database]:
+        """The orchestrators' database."""
+        database = Database(self.settings().orchestrator_database_url.get_secret_value())
         await database.open()
         try:
-            yield ModelRegistry(database, open_blob_store(settings.blobs_url))
+            yield database
         finally:
             await database.close()
+
+    @asynccontextmanager
+    async def registry(self) -> AsyncIterator[ModelRegistry]:
+        """The registry on that database, as who has no orchestrator changes it."""
+        async with self.database() as database:
+            yield ModelRegistry(database, open_blob_store(self.settings().blobs_url))
 
     @asynccontextmanager
     async def worker(self, concurrency: int = 8) -> AsyncIterator[None]:

@@ -66,7 +66,10 @@ async def _bus_if_any(data_dir: Path) -> AsyncIterator[Bus | None]:
         return
     bus = Bus(settings, name="cli")
     try:
-        yield bus if await bus.connect_before(_set_after(_CONNECT_SECONDS)) else None
+        is_connected = await bus.connect_before(_set_after(_CONNECT_SECONDS))
+        if not is_connected:
+            notices.print("the bus cannot be reached; the orchestrator's database is used directly")
+        yield bus if is_connected else None
     finally:
         await bus.close()
 
