@@ -163,6 +163,30 @@ class SearchResults(_Answer):
     took_ms: float | None = None
 
 
+class Match(_Answer):
+    """A description, its position among those that were sent, and its cosine similarity to the query."""
+
+    index: int
+    product_description: str
+    score: float
+
+
+class QueryMatches(_Answer):
+    """A query's descriptions, best first."""
+
+    query: str
+    matches: tuple[Match, ...] = ()
+
+
+class Predictions(_Answer):
+    """For each query, in order, its descriptions; `model` has name and version of what compared them."""
+
+    results: tuple[QueryMatches, ...] = ()
+    model: dict[str, str] = {}
+    space: str = ""
+    took_ms: float | None = None
+
+
 class ItemPage(_Answer):
     """One page of a collection's items, each as it is stored."""
 

@@ -47,6 +47,11 @@ _MODEL = "/v1/models/clipart%3A2"
             "/v1/models/clipart/aliases/live",
             {"expected": "2"},
         ),
+        (calls.load_model("clipart", "2"), "POST", "/load-model", {}),
+        (calls.switch_model("clipart", "2"), "POST", "/switch-model", {}),
+        (calls.list_served(), "GET", "/v1/served-models", {}),
+        (calls.get_served("clipart", "2"), "GET", "/v1/served-models/clipart/2", {}),
+        (calls.unload_model("clipart", "2"), "DELETE", "/v1/served-models/clipart/2", {}),
         (calls.get_review("r1.draft.1"), "GET", "/v1/reviews/r1.draft.1", {}),
         (
             calls.review_statistics(reviewer="ada", specialization=None, asked_from=NOON, asked_before=None),
@@ -81,6 +86,15 @@ def test_bodies_leave_defaults_to_the_platform() -> None:
     }
     edited = calls.decide_review("r1.draft.1", "approve", comment="", edited={"value": None}, by=None)
     assert edited.body == {"decision": "approve", "comment": "", "edited": {"value": None}}, "null is a value"
+
+
+def test_texts_to_compare_are_a_body() -> None:
+    call = calls.predict(("red",), ["shoes"], threshold=None, top_k=3)
+    assert call.body == {"query": ["red"], "product_descriptions": ["shoes"], "top_k": 3}
+    answer = call.read(
+        b'{"results": [{"query": "red", "matches": [{"index": 0, "product_description": "shoes", "score": 1}]}]}'
+    )
+    assert answer.results[0].matches[0].score == 1
 
 
 def test_a_reviewer_is_a_body() -> None:

@@ -24,7 +24,7 @@ from sightwire.client.asynchronous.schedules import Schedules
 from sightwire.client.asynchronous.training import Training
 from sightwire.client.calls import Call, EventReader, Picture, PictureSource, VectorSource
 from sightwire.client.connection import DEFAULT_TIMEOUT, EVENTS_TIMEOUT, client_options, default_url
-from sightwire.client.models import SearchResults
+from sightwire.client.models import Predictions, SearchResults
 from sightwire.client.problems import ApiError, connection_failed, raise_for_problem
 from sightwire.client.retries import delay_before_retry
 from sightwire.contracts.diagnosis import PlatformDiagnosis
@@ -120,6 +120,22 @@ class AsyncSightwire:
                 ef_search=ef_search,
             )
         )
+
+    async def predict(
+        self,
+        query: Sequence[str],
+        product_descriptions: Sequence[str],
+        *,
+        threshold: float | None = None,
+        top_k: int | None = None,
+    ) -> Predictions:
+        """For each query the descriptions ranked by cosine similarity, as the embedders' default model sees it.
+
+        Example::
+
+            await sightwire.predict(["red shoes"], ["Sneakers in red", "A garden hose"], top_k=1)
+        """
+        return await self.send(calls.predict(query, product_descriptions, threshold=threshold, top_k=top_k))
 
     async def status(self) -> dict[str, Any]:
         """The platform's services and versions."""

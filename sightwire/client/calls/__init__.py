@@ -42,13 +42,18 @@ from sightwire.client.calls.models import (
     deprecate_model,
     get_lineage,
     get_model,
+    get_served,
     list_aliases,
     list_models,
+    list_served,
+    load_model,
     read_alias,
     register_model,
     remove_alias,
     roll_back_alias,
     set_alias,
+    switch_model,
+    unload_model,
 )
 from sightwire.client.calls.pipelines import (
     draw_pipeline,
@@ -85,6 +90,7 @@ from sightwire.client.calls.schedules import (
     read_calendar,
 )
 from sightwire.client.calls.search import search
+from sightwire.client.calls.similarity import predict
 from sightwire.client.calls.training import (
     cancel_training,
     get_training,
@@ -128,6 +134,7 @@ __all__ = [
     "get_reviewer",
     "get_run",
     "get_schedule",
+    "get_served",
     "get_status",
     "get_training",
     "index_statistics",
@@ -144,9 +151,12 @@ __all__ = [
     "list_reviews",
     "list_runs",
     "list_schedules",
+    "list_served",
     "list_training",
+    "load_model",
     "operation_events_path",
     "platform_status",
+    "predict",
     "prune_backups",
     "put_item",
     "put_items",
@@ -170,7 +180,9 @@ __all__ = [
     "status_events_path",
     "steer_run",
     "submit_pipeline",
+    "switch_model",
     "training_events_path",
+    "unload_model",
     "upload_picture",
     "verify_backup",
 ]

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from sightwire.client.calls.request import Call, json_reader, path_segment, plain_body, without_none
-from sightwire.contracts.model_control import AliasMoves, ModelList, ModelRegistration, RegisteredModel
+from sightwire.contracts.model_control import (
+    AliasMoves,
+    ModelList,
+    ModelRegistration,
+    RegisteredModel,
+    ServedModel,
+    ServedModels,
+)
 from sightwire.contracts.models import AliasMove, ModelComparison, ModelId, ModelLineage, ModelNotes
 
 #: Beyond the client's own patience: a bundle is copied.
@@ -127,7 +134,30 @@ def roll_back_alias(name: str, alias: str, *, reason: str) -> Call[AliasMove]:
     )
 
 
+def load_model(name: str, version: str) -> Call[ServedModel]:
+    return Call("POST", "/load-model", json_reader(ServedModel.model_validate), body={"name": name, "version": version})
+
+
+def switch_model(name: str, version: str) -> Call[ServedModel]:
+    body = {"name": name, "version": version}
+    return Call("POST", "/switch-model", json_reader(ServedModel.model_validate), body=body)
+
+
+def list_served() -> Call[ServedModels]:
+    return Call("GET", _SERVED, json_reader(ServedModels.model_validate))
+
+
+def get_served(name: str, version: str) -> Call[ServedModel]:
+    return Call("GET", _served_path(name, version), json_reader(ServedModel.model_validate))
+
+
+def unload_model(name: str, version: str) -> Call[ServedModels]:
+    path = _served_path(name, version)
+    return Call("DELETE", path, json_reader(ServedModels.model_validate), repeatable=False)
+
+
 _MODELS = "/v1/models"
+_SERVED = "/v1/served-models"
 
 
 def _path(model: str) -> str:
@@ -136,3 +166,7 @@ def _path(model: str) -> str:
 
 def _alias_path(name: str, alias: str) -> str:
     return f"{_path(name)}/aliases/{path_segment(alias)}"
+
+
+def _served_path(name: str, version: str) -> str:
+    return f"{_SERVED}/{path_segment(name)}/{path_segment(version)}"

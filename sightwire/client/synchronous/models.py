@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sightwire.client import calls
-from sightwire.contracts.model_control import AliasMoves, ModelList, ModelRegistration, RegisteredModel
+from sightwire.contracts.model_control import (
+    AliasMoves,
+    ModelList,
+    ModelRegistration,
+    RegisteredModel,
+    ServedModel,
+    ServedModels,
+)
 from sightwire.contracts.models import AliasMove, ModelComparison, ModelId, ModelLineage, ModelNotes
 
 if TYPE_CHECKING:
@@ -100,3 +107,23 @@ class Models:
     def roll_back_alias(self, name: str, alias: str, *, reason: str = "") -> AliasMove:
         """Let an alias mean what it meant before its last move."""
         return self._send(calls.roll_back_alias(name, alias, reason=reason))
+
+    def load(self, name: str, version: str) -> ServedModel:
+        """Have every embedder load a version in the background; `serving` tells how far they are."""
+        return self._send(calls.load_model(name, version))
+
+    def switch(self, name: str, version: str) -> ServedModel:
+        """Make a loaded version the one that is meant where none is named."""
+        return self._send(calls.switch_model(name, version))
+
+    def served(self) -> ServedModels:
+        """What embedders serve, and what they are to serve."""
+        return self._send(calls.list_served())
+
+    def serving(self, name: str, version: str) -> ServedModel:
+        """How far embedders are with a version."""
+        return self._send(calls.get_served(name, version))
+
+    def unload(self, name: str, version: str) -> ServedModels:
+        """Have embedders give a loaded version up; those that remain."""
+        return self._send(calls.unload_model(name, version))
