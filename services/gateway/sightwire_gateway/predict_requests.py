@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sightwire.contracts.models import ModelId, ModelName
+from sightwire.contracts.models import ModelId
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -53,10 +53,3 @@ class PredictAnswer(BaseModel):
     model: ModelId
     space: str
     took_ms: float
-
-
-class ModelCommand(ModelId):
-    """A registered version."""
-
-    name: ModelName = Field(examples=["clipart"])
-    version: ModelName = Field(examples=["2"])

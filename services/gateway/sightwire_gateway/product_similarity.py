@@ -14,9 +14,8 @@ from sightwire_gateway import similarity_metrics
 from sightwire_gateway.backends import EmbedderClient
 from sightwire_gateway.predict_requests import Match, PredictAnswer, PredictRequest, QueryMatches
 from sightwire_gateway.settings import GatewaySettings
-from sightwire_gateway.similarity import Comparison, compare
+from sightwire_gateway.similarity import SCORE_DIGITS, Comparison, compare
 
-_SCORE_DIGITS: Final = 6
 #: A model that is switched off, and unloaded, between two calls is a rare thing.
 _ATTEMPTS: Final = 3
 
@@ -99,7 +98,7 @@ def _results(request: PredictRequest, comparison: Comparison) -> list[QueryMatch
         QueryMatches(
             query=query,
             matches=[
-                Match(index=index, product_description=descriptions[index], score=round(score, _SCORE_DIGITS))
+                Match(index=index, product_description=descriptions[index], score=round(score, SCORE_DIGITS))
                 for index, score in zip(positions.tolist(), scores.tolist(), strict=True)
             ],
         )

@@ -11,6 +11,8 @@ Scores = NDArray[np.float32]
 #: Upper bounds of the intervals in which scores are counted: the first is that of all scores below 0 (Prometheus tells
 #: no sum of a histogram with negative bounds), the last one that of all.
 SCORE_BOUNDS: Final = tuple(step / 20 for step in range(21))
+#: Decimals of a score.
+SCORE_DIGITS: Final = 6
 #: Of how many best scores the mean is told where no number of them is asked for.
 DEFAULT_TOP: Final = 10
 
@@ -64,7 +66,8 @@ def compare(
 def cosine_similarities(queries: NDArray[np.float32], descriptions: NDArray[np.float32]) -> Scores:
     """Of each query with each description, -1 to 1, float32 [queries, descriptions]; 0 with a vector of zeros."""
     products: Scores = _normalised(queries) @ _normalised(descriptions).T
-    return np.clip(products, np.float32(-1), np.float32(1), out=products)
+    # Rounded: a text is as near to itself as can be, whatever the last bits say.
+    return np.round(products, SCORE_DIGITS).clip(-1, 1)
 
 
 def rank(scores: Scores, *, threshold: float | None, top_k: int | None) -> tuple[NDArray[np.intp], Scores]:

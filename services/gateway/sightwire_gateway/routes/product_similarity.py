@@ -16,7 +16,7 @@ from sightwire_gateway.answers import model_response
 from sightwire_gateway.callers import RequestCaller
 from sightwire_gateway.documentation import body, json_content
 from sightwire_gateway.gateway import GatewayParts
-from sightwire_gateway.predict_requests import ModelCommand, PredictAnswer, PredictRequest
+from sightwire_gateway.predict_requests import PredictAnswer, PredictRequest
 from sightwire_gateway.served_models import find_served, switched_to
 
 router = APIRouter(tags=["product similarity"])
@@ -43,12 +43,12 @@ async def predict(request: Request, gateway: GatewayParts) -> Response:
     summary="Load a model",
     response_class=Response,
     responses={202: {"model": ServedModel}},
-    openapi_extra=body(json_content(ModelCommand)),
+    openapi_extra=body(json_content(ModelId)),
 )
 async def load_model(request: Request, gateway: GatewayParts, caller: RequestCaller) -> Response:
     """Has every embedder fetch, verify and load a registered model in the background, beside those that answer. The
     address in `location` tells how far they are."""
-    model = await _named(request, gateway)
+    model = await gateway.bodies.read_json(request, ModelId)
     served = await gateway.orchestrator.ask_models(LoadModel(model=str(model), by=caller.name), ServedModel)
     return model_response(served, 202, location=f"{_SERVED}/{model.name}/{model.version}")
 
@@ -58,12 +58,12 @@ async def load_model(request: Request, gateway: GatewayParts, caller: RequestCal
     summary="Switch to a loaded model",
     response_class=Response,
     responses={200: {"model": ServedModel}},
-    openapi_extra=body(json_content(ModelCommand)),
+    openapi_extra=body(json_content(ModelId)),
 )
 async def switch_model(request: Request, gateway: GatewayParts, caller: RequestCaller) -> Response:
     """Makes a loaded model the one that `/predict` and others mean who name none. Refused unless every embedder serves
     it, so that no request fails in between. Collections keep the model that they have: `sightwire models migrate`."""
-    model = await _named(request, gateway)
+    model = await gateway.bodies.read_json(request, ModelId)
     served = await gateway.orchestrator.ask_models(ListServedModels(), ServedModels)
     asked = SwitchModel(model=switched_to(served, model), by=caller.name)
     return model_response(find_served(await gateway.orchestrator.ask_models(asked, ServedModels), model))
@@ -96,7 +96,3 @@ async def unload_model(name: ModelName, version: ModelName, gateway: GatewayPart
     """The models that remain. Refused while it is the default, or while a collection has vectors of its space."""
     asked = UnloadModel(model=f"{name}:{version}")
     return model_response(await gateway.orchestrator.ask_models(asked, ServedModels))
-
-
-async def _named(request: Request, gateway: GatewayParts) -> ModelId:
-    return await gateway.bodies.read_json(request, ModelCommand)
