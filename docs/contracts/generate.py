@@ -18,6 +18,7 @@ from sightwire.bus.broker import make_broker
 from sightwire.contracts.collections import CollectionSpec
 from sightwire.contracts.events import IndexFailed, IndexReady, IngestEvent, ItemStatus
 from sightwire.contracts.filters import Filter
+from sightwire.contracts.migrations import CanaryObservation, Click
 from sightwire.contracts.models import ModelPromoted, ModelRegistered, ModelRolledBack
 from sightwire.contracts.operations import OperationRecord
 from sightwire.contracts.pipelines import PipelineDefinition, PipelineRunEnded, TaskOrder, TaskResult
@@ -52,6 +53,8 @@ _SCHEMAS: Final[Mapping[str, type[BaseModel]]] = {
     "pipeline-ended": PipelineRunEnded,
     "task-order": TaskOrder,
     "task-result": TaskResult,
+    "canary-observation": CanaryObservation,
+    "canary-click": Click,
     "collection-spec": CollectionSpec,
     "filter": Filter,
 }
