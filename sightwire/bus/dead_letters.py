@@ -100,13 +100,13 @@ class DeadLetterCount:
     oldest: datetime | None
 
 
-async def count_dead_letters(bus: Bus, collection: str) -> DeadLetterCount:
-    """Counts the dead letters of one collection."""
+async def count_dead_letters(bus: Bus, *collections: str) -> DeadLetterCount:
+    """Counts the dead letters of some collections."""
     info = await bus.jetstream.stream_info(DEAD_LETTERS.name, subjects_filter=subjects.DEAD_LETTERS_ALL)
     letters = {
         subject: count
         for subject, count in (info.state.subjects or {}).items()
-        if subjects.is_dead_letter_of(subject, collection)
+        if any(subjects.is_dead_letter_of(subject, collection) for collection in collections)
     }
     oldest: list[datetime] = []
     for subject in letters:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from pydantic import TypeAdapter, ValidationError
 
@@ -46,6 +47,7 @@ class Responder(Generic[Request]):
         self._answer = answer
         self._queue = queue
         self._answering: set[asyncio.Task[None]] = set()
+        self._subscription: Subscription | None = None
 
     async def run(self) -> None:
         """Answers until cancelled; what is being answered then is given up."""
@@ -55,14 +57,26 @@ class Responder(Generic[Request]):
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[None]:
         """Answers from the beginning of the block to its end; what is being answered then is given up."""
-        subscription = await self._bus.client.subscribe(self._subject, queue=self._queue, cb=self._begin)
+        self._subscription = await self._bus.client.subscribe(self._subject, queue=self._queue, cb=self._begin)
         try:
             yield
         finally:
             # While the bus is away there is nothing to give back: the subscription ends with the connection.
             with suppress(NatsError):
-                await subscription.unsubscribe()
+                await self._subscription.unsubscribe()
             await end_tasks(*self._answering)
+
+    async def finish(self, *, seconds: float) -> None:
+        """Takes no more requests, and returns when those that came are answered; before the block of `answering` ends.
+
+        Args:
+            seconds: how long that may take.
+        """
+        assert self._subscription is not None, "nothing is being answered"
+        with suppress(NatsError, TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._subscription.drain()  # type: ignore[no-untyped-call]
+                await asyncio.gather(*self._answering)
 
     async def _begin(self, message: Msg) -> None:
         task = asyncio.create_task(self._respond(message))

@@ -1,6 +1,7 @@
 """Requests to indexers by NATS request and reply, JSON both ways.
 
-`control.index.<collection>` is answered by the indexer that owns the collection, `control.indexers` by any one indexer.
+`control.index.<collection>` is answered by the indexer that owns the collection's index, `control.indexers` by any one
+indexer. For a collection with shadows it is that of the index that answers; shadows are asked by their own names, too.
 A request without a reply subject is carried out as well: so an event can set a schedule off.
 """
 
@@ -86,7 +87,10 @@ class Diagnose(_Request):
 
 
 class CompareItems(_Request):
-    """Asked of a shadow's indexer: which items of its collection it lacks. Answered by a Coverage."""
+    """Which items the index of the name that is asked lacks, compared with the one that answers. Answered by a Coverage.
+
+    Asked of a shadow, or of a collection whose own index is kept while a shadow answers.
+    """
 
     ask: Literal["compare_items"] = "compare_items"
     sample: int = Field(default=1000, ge=0, le=100_000, description="Ids to name, of each kind")

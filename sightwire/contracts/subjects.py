@@ -45,6 +45,11 @@ def reembed(shadow: str) -> str:
     return f"reembed.{shadow}"
 
 
+def collection_of_reembed(subject: str) -> str:
+    """The collection in a subject of `reembed`."""
+    return subject.split(".")[1]
+
+
 def canary(collection: str) -> str:
     """Where gateways tell how queries of a canary were answered; kept nowhere."""
     return f"canary.{collection}"

@@ -64,6 +64,7 @@ async def run(context: ServiceContext[IndexerSettings]) -> None:
         blobs = open_blob_store(settings.blobs_url)
         backups = open_backups(backup_options(settings), bus)
         outlet = BusOutlet(bus)
+        directory = CollectionDirectory(bus)
         open_collections = OpenCollections(
             Surroundings(
                 bus,
@@ -74,6 +75,7 @@ async def run(context: ServiceContext[IndexerSettings]) -> None:
                 indexer_options(settings, horizon),
                 lambda record: searchers.loaded(record.name, record.uid),
                 searchers.addresses,
+                directory.find,
             )
         )
         leases = LeaseKeeper(bus, identity)
@@ -96,7 +98,7 @@ async def run(context: ServiceContext[IndexerSettings]) -> None:
         remover = Remover(leases, registry, blobs, OperationStore(bus), settings.indexer_work_dir)
         keeper = CollectionsKeeper(make_owner, remover.remove_deleted)
         context.health.add("collections", lambda: keeper.problem)
-        directory = CollectionDirectory(bus)
+        directory.add_listener(open_collections.collection_changed)
         directory.add_listener(keeper.collection_changed)
         await resources.enter_async_context(directory)
         resources.push_async_callback(keeper.close, settings.drain_seconds)
@@ -136,8 +138,8 @@ def indexer_options(settings: IndexerSettings, horizon: TombstoneHorizon) -> Ind
             policy=policy,
             graph_min_rows=settings.indexer_graph_min_rows,
             graph_threads=settings.indexer_merge_threads,
-            safe_version=horizon.safe_version,
         ),
+        horizon=horizon,
         desks=DeskOptions(
             work_dir=settings.indexer_work_dir,
             timeout_seconds=settings.indexer_operation_timeout_seconds,

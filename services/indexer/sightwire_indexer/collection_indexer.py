@@ -226,11 +226,11 @@ class CollectionIndexer:
             for outcome in await self._writer.current([rejection.id for rejection in batch.rejections])
         }
         statuses = [
-            rejection_status(self._writer.manifest, rejection, known.get(rejection.id))
+            rejection_status(self._record.users_name, self._writer.manifest.version, rejection, known.get(rejection.id))
             for rejection in batch.rejections
             if rejection.id
         ]
-        await self._retrying.until_available(lambda: self._outlet.send_statuses(statuses), "write item statuses")
+        await self._retrying.until_available(lambda: self._statuses.tell(statuses), "write item statuses")
         metrics.REJECTED_ITEMS.labels(self._record.name).inc(len(batch.rejections) or 1)
 
     async def _commit_when_due(self) -> None:

@@ -1,4 +1,7 @@
-"""Follows the registry of collections: an owner for each that exists, none and no blobs for each that is gone."""
+"""Follows the registry of collections: an owner for each that has an index, none and no blobs for each that has none.
+
+What a record says of other indexes with the same items, and of which of them answers, is no reason to open it anew.
+"""
 
 import asyncio
 import logging
@@ -16,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
+    #: As far as its index depends on it.
     record: CollectionRecord
     owner: CollectionOwner
     task: asyncio.Task[None]
@@ -26,7 +30,7 @@ class CollectionsKeeper:
 
     Args:
         make_owner: an owner for a collection, not yet running.
-        remove_deleted: deletes what is stored of a collection that was deleted.
+        remove_deleted: deletes what is stored of the index of a collection that has none any more.
     """
 
     def __init__(
@@ -37,6 +41,8 @@ class CollectionsKeeper:
         self._make_owner = make_owner
         self._remove_deleted = remove_deleted
         self._kept: dict[str, _Kept] = {}
+        #: Names of collections without an index of their own, for which all has been done.
+        self._without_index: set[str] = set()
         self._removals: set[asyncio.Task[object]] = set()
         # Collections that exist are served all the same, so this is no problem of the indexer's health.
         self._retrying = Retrying(lambda _problem: None)
@@ -51,15 +57,20 @@ class CollectionsKeeper:
     async def collection_changed(self, name: str, record: CollectionRecord | None) -> None:
         """Listener of the collection directory."""
         kept = self._kept.get(name)
-        if kept is not None and record is not None and kept.record == record:
+        indexed = record.of_own_index if record is not None and record.has_index else None
+        if kept is not None and kept.record == indexed:
             return
         if kept is not None:
             await self._let_go(name, kept)
-        if record is None:
+        if indexed is not None:
+            owner = self._make_owner(indexed)
+            self._kept[name] = _Kept(indexed, owner, asyncio.create_task(owner.run(), name=f"owner of {name}"))
+        elif record is None or name not in self._without_index:
             self._remove(name)
-            return
-        owner = self._make_owner(record)
-        self._kept[name] = _Kept(record, owner, asyncio.create_task(owner.run(), name=f"owner of {name}"))
+        if record is None or record.has_index:
+            self._without_index.discard(name)
+        else:
+            self._without_index.add(name)
 
     async def close(self, drain_seconds: float) -> None:
         """Drains all collections; those that take longer than `drain_seconds` are left to the next start."""
@@ -79,7 +90,7 @@ class CollectionsKeeper:
     def _remove(self, name: str) -> None:
         async def remove() -> object:
             return await self._retrying.until_available(
-                lambda: self._remove_deleted(name), f"remove what is left of the deleted collection {name!r}"
+                lambda: self._remove_deleted(name), f"remove what is left of the index of {name!r}"
             )
 
         task: asyncio.Task[object] = asyncio.create_task(remove(), name=f"remove {name}")
@@ -89,4 +100,4 @@ class CollectionsKeeper:
     def _removed(self, task: asyncio.Task[object]) -> None:
         self._removals.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("what is left of a deleted collection cannot be removed", exc_info=error)
+            logger.error("what is left of an index cannot be removed", exc_info=error)

@@ -1,5 +1,6 @@
 """What indexers answer on the bus: `control.index.<collection>` and `control.indexers`."""
 
+from functools import partial
 from typing import Any, Final, assert_never
 
 from pydantic import TypeAdapter
@@ -10,6 +11,7 @@ from sightwire.contracts import subjects
 from sightwire.contracts.control import (
     ActOnSchedule,
     CancelOperation,
+    CompareItems,
     Diagnose,
     ForgetGeneration,
     IndexersRequest,
@@ -24,7 +26,9 @@ from sightwire.contracts.control import (
     StartOperation,
     VerifyBackup,
 )
+from sightwire.errors import InvalidInputError
 from sightwire_indexer.backups.desk import BackupDesk
+from sightwire_indexer.coverage import CoverageDesk
 from sightwire_indexer.diagnosis import Diagnoser
 from sightwire_indexer.generation_desk import GenerationDesk
 from sightwire_indexer.operations.desk import OperationDesk
@@ -37,26 +41,34 @@ _INDEXERS_REQUESTS: Final[TypeAdapter[IndexersRequest]] = TypeAdapter(IndexersRe
 
 
 class IndexControl:
-    """What the owner of a collection is asked for."""
+    """What the owner of an index is asked for, by the name of the index or of the collection that it answers for."""
 
     def __init__(
-        self, operations: OperationDesk, generations: GenerationDesk, schedules: ScheduleDesk, diagnoser: Diagnoser
+        self, operations: OperationDesk, generations: GenerationDesk, diagnoser: Diagnoser, coverage: CoverageDesk
     ) -> None:
         self._operations = operations
         self._generations = generations
-        self._schedules = schedules
         self._diagnoser = diagnoser
+        self._coverage = coverage
 
-    def responder(self, bus: Bus, collection: str) -> Responder[IndexRequest]:
-        """Answers requests about a collection."""
-        return Responder(bus, subjects.control_index(collection), _INDEX_REQUESTS, self.answer)
+    def responder(self, bus: Bus, name: str, schedules: ScheduleDesk | None) -> Responder[IndexRequest]:
+        """Answers requests that are made by `name`; see `answer`."""
+        answer = partial(self.answer, name, schedules)
+        return Responder(bus, subjects.control_index(name), _INDEX_REQUESTS, answer)
 
-    async def answer(self, request: IndexRequest) -> Any:
+    async def answer(self, name: str, schedules: ScheduleDesk | None, request: IndexRequest) -> Any:
         """The answer to a request, as the contract names its model.
+
+        Args:
+            name: by which it was asked.
+            schedules: those of the collection of that name; None for a shadow, which has none.
+            request: what is asked.
 
         Raises:
             SightwireError: why not.
         """
+        if isinstance(request, PutSchedule | ReadCalendar | ActOnSchedule):
+            return await _answer_about_schedules(name, schedules, request)
         match request:
             case StartOperation():
                 return await self._operations.start(request.command, requested_by=request.requested_by)
@@ -68,16 +80,26 @@ class IndexControl:
                 return await self._generations.forget(request.generation)
             case ReadReport():
                 return await self._generations.report(request.generation)
-            case PutSchedule():
-                return await self._schedules.put(request.name, request.spec)
-            case ReadCalendar():
-                return await self._schedules.calendar(request.name, request.upcoming)
-            case ActOnSchedule():
-                return await self._schedules.act(request.name, request.action, request.trigger)
             case Diagnose():
                 return await self._diagnoser.diagnose()
+            case CompareItems():
+                return await self._coverage.compare(name, sample=request.sample)
             case _:
                 assert_never(request)
+
+
+async def _answer_about_schedules(
+    name: str, schedules: ScheduleDesk | None, request: PutSchedule | ReadCalendar | ActOnSchedule
+) -> Any:
+    if schedules is None:
+        raise InvalidInputError(f"{name!r} is a shadow and has no schedules; ask for those of its collection")
+    match request:
+        case PutSchedule():
+            return await schedules.put(request.name, request.spec)
+        case ReadCalendar():
+            return await schedules.calendar(request.name, request.upcoming)
+        case ActOnSchedule():
+            return await schedules.act(request.name, request.action, request.trigger)
 
 
 class IndexersControl:

@@ -16,6 +16,7 @@ from sightwire_indexer.backups.shared import Backups
 from sightwire_indexer.backups.taking import BackupTaking
 from sightwire_indexer.collection_indexer import CollectionIndexer
 from sightwire_indexer.control import IndexControl
+from sightwire_indexer.coverage import CoverageDesk
 from sightwire_indexer.diagnosis import Diagnoser
 from sightwire_indexer.generation_desk import GenerationDesk
 from sightwire_indexer.operations.activation import Activation
@@ -25,7 +26,9 @@ from sightwire_indexer.operations.switches import Switches
 from sightwire_indexer.rebuilding.rebuilder import Rebuilder, RebuildOptions
 from sightwire_indexer.scanning import Scanner
 from sightwire_indexer.schedules.desk import ScheduleDesk
+from sightwire_indexer.standing import Standing
 from sightwire_indexer.tasks import run_with_company
+from sightwire_indexer.users_desk import UsersDesk
 from sightwire_indexer.validation.gatekeeper import Gatekeeper
 
 
@@ -44,6 +47,8 @@ class CollectionDesks:
     """Await `open` first, then call `run` once beside the indexer.
 
     Args:
+        coverage: compares this index with others.
+        standing: whether it answers for its collection.
         writing: held while the index changes.
         safe_version: version up to which no change can arrive any more.
         is_owner: whether no other process can own the collection yet.
@@ -58,6 +63,8 @@ class CollectionDesks:
         blobs: BlobStore,
         backups: Backups,
         options: DeskOptions,
+        coverage: CoverageDesk,
+        standing: Standing,
         *,
         writing: asyncio.Lock,
         safe_version: Callable[[], int],
@@ -90,15 +97,23 @@ class CollectionDesks:
             is_owner=is_owner,
             forget_unfinished=forget_unfinished,
         )
-        self._schedules = ScheduleDesk(record, bus, self.operations)
-        self._diagnoser = Diagnoser(record, writer, bus, blobs, work_dir=options.work_dir, policy=options.merge_policy)
-        control = IndexControl(
-            self.operations,
-            GenerationDesk(writer, self._gatekeeper, writing=writing),
-            self._schedules,
-            self._diagnoser,
+        self._diagnoser = Diagnoser(
+            record,
+            writer,
+            bus,
+            blobs,
+            work_dir=options.work_dir,
+            policy=options.merge_policy,
+            answered=lambda: standing.answered,
         )
-        self._responder = control.responder(bus, record.name)
+        control = IndexControl(
+            self.operations, GenerationDesk(writer, self._gatekeeper, writing=writing), self._diagnoser, coverage
+        )
+        self._users_desk = UsersDesk(
+            bus, standing, control, lambda collection: ScheduleDesk(collection, bus, self.operations, index=record)
+        )
+        # A collection of users has no name but theirs.
+        self._responders = [control.responder(bus, record.name, None)] if record.shadow_of is not None else []
 
     def take_options(self, options: DeskOptions) -> None:
         """Carries later operations out in another way."""
@@ -119,7 +134,7 @@ class CollectionDesks:
         """
         await run_with_company(
             self.operations.run(stopping),
-            self._schedules.run(),
-            self._responder.run(),
+            self._users_desk.run(),
+            *(responder.run() for responder in self._responders),
             self._backup_taking.observe(),
         )

@@ -33,7 +33,11 @@ _MANIFESTS: Final = 20
 
 
 class Diagnoser:
-    """Of one collection."""
+    """Of one index.
+
+    Args:
+        answered: the users' collection that the index answers for now; None if it answers for none.
+    """
 
     def __init__(
         self,
@@ -44,6 +48,7 @@ class Diagnoser:
         *,
         work_dir: Path,
         policy: MergePolicy,
+        answered: Callable[[], CollectionRecord | None],
     ) -> None:
         self._record = record
         self._writer = writer
@@ -52,6 +57,7 @@ class Diagnoser:
         self._work_dir = work_dir
         #: May be replaced.
         self.policy = policy
+        self._answered = answered
         self._operations = RecordReader(bus, OPERATIONS, OperationRecord)
         self._schedules = RecordReader(bus, SCHEDULES, ScheduleRecord)
 
@@ -73,7 +79,7 @@ class Diagnoser:
                 found += await look()
             except (SightwireError, NatsError, JetStreamError, OSError) as error:
                 found.append(findings.unknown(check, error))
-        return Diagnosis(collection=self._record.name, findings=tuple(found))
+        return Diagnosis(collection=self._record.users_name, findings=tuple(found))
 
     async def _disks(self) -> list[Finding]:
         entries = self._writer.manifest.segments
@@ -108,10 +114,13 @@ class Diagnoser:
         ]
 
     async def _paused_schedules(self) -> list[Finding]:
-        return [findings.judge_schedules(await self._schedules.list(self._record))]
+        collection = self._answered()
+        return [findings.judge_schedules(await self._schedules.list(collection) if collection is not None else [])]
 
     async def _dead_letters(self) -> list[Finding]:
-        count = await count_dead_letters(self._bus, self._record.name)
+        collection = self._answered()
+        names = {self._record.name} if collection is None else {self._record.name, collection.name}
+        count = await count_dead_letters(self._bus, *names)
         return [findings.judge_dead_letters(count, now=datetime.now(UTC))]
 
     async def _clock(self) -> list[Finding]:

@@ -34,23 +34,31 @@ class MergeOptions:
     policy: MergePolicy
     graph_min_rows: int
     graph_threads: int
-    #: Version up to which tombstones may be dropped, by checkpoint; see `TombstoneHorizon.safe_version`.
-    safe_version: Callable[[int], int]
 
 
 class Merger:
     """Merges of one collection: at most one per lane at a time.
 
     While items stream in, large segments get indexes that are built quickly; those are built anew once it is quiet.
+
+    Args:
+        safe_version: version up to which tombstones may be dropped, by checkpoint; see `TombstoneHorizon`.
     """
 
     def __init__(
-        self, writer: IndexWriter, processes: MergeProcesses, options: MergeOptions, pace: IngestPace | None = None
+        self,
+        writer: IndexWriter,
+        processes: MergeProcesses,
+        options: MergeOptions,
+        *,
+        safe_version: Callable[[int], int],
+        pace: IngestPace | None = None,
     ) -> None:
         self._writer = writer
         self._processes = processes
         #: Of the merges that are planned from now on; may be replaced.
         self.options = options
+        self._safe_version = safe_version
         self._pace = pace or IngestPace()
         self._running: dict[Lane, MergeTask] = {}
         self._poked = asyncio.Event()
@@ -64,7 +72,7 @@ class Merger:
     @property
     def safe_version(self) -> int:
         """Version up to which no change can arrive any more, so that its tombstones have done their work."""
-        return self.options.safe_version(self._writer.manifest.checkpoint.sequence)
+        return self._safe_version(self._writer.manifest.checkpoint.sequence)
 
     def poke(self, items: int = 0) -> None:
         """Segments changed, by a commit of so many items: there may be something to merge."""

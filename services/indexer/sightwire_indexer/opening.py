@@ -13,6 +13,7 @@ from sightwire_indexer import metrics
 from sightwire_indexer.backups.shared import Backups
 from sightwire_indexer.collection_indexer import CollectionIndexer
 from sightwire_indexer.commit_buffer import BufferLimits
+from sightwire_indexer.coverage import CoverageDesk
 from sightwire_indexer.desks import CollectionDesks, DeskOptions
 from sightwire_indexer.following import Followers
 from sightwire_indexer.log_position import new_index_checkpoint, starting_point
@@ -22,8 +23,10 @@ from sightwire_indexer.merging import MergeOptions, Merger
 from sightwire_indexer.outlet import BusOutlet
 from sightwire_indexer.ports import HousekeepingLimits
 from sightwire_indexer.removal import remove_past_incarnations
+from sightwire_indexer.standing import Standing
 from sightwire_indexer.statuses import StatusAnnouncer
 from sightwire_indexer.tasks import run_with_company
+from sightwire_indexer.tombstone_horizon import TombstoneHorizon
 from sightwire_indexer.validation.deployed import Deployed
 
 
@@ -35,6 +38,8 @@ class IndexerOptions:
     buffer: BufferLimits
     housekeeping: HousekeepingLimits
     merges: MergeOptions
+    #: When deletions may be forgotten.
+    horizon: TombstoneHorizon
     desks: DeskOptions
 
 
@@ -53,6 +58,8 @@ class Surroundings:
     loaded: Callable[[CollectionRecord], Mapping[str, int]]
     #: gRPC address of each live searcher, by searcher.
     addresses: Callable[[], Mapping[str, str]]
+    #: The present record of a collection, None if there is none.
+    find: Callable[[str], CollectionRecord | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,7 @@ class _OpenCollection:
     desks: CollectionDesks
     announcer: StatusAnnouncer
     followers: Followers
+    standing: Standing
 
 
 class OpenCollections:
@@ -69,6 +77,7 @@ class OpenCollections:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
+        self._coverage = CoverageDesk(surroundings.blobs, surroundings.options.work_dir, surroundings.find)
         self._open: dict[str, _OpenCollection] = {}
 
     def searchers_changed(self) -> None:
@@ -76,6 +85,12 @@ class OpenCollections:
         for collection in self._open.values():
             collection.announcer.poke()
             collection.followers.changed()
+
+    async def collection_changed(self, _name: str, _record: CollectionRecord | None) -> None:
+        """Listener of the collection directory: another index may answer now."""
+        for collection in self._open.values():
+            collection.standing.collections_changed()
+            collection.announcer.poke()
 
     def take_options(self, options: IndexerOptions) -> None:
         """Indexes every collection in another way from now on."""
@@ -120,15 +135,24 @@ class OpenCollections:
             record, around.blobs, around.options.work_dir, new_index_checkpoint=new_index_checkpoint(stream)
         )
         start = starting_point(writer.manifest, stream)
+        standing = Standing(record, around.find)
         announcer = StatusAnnouncer(
-            record.name,
+            record.users_name,
             lambda: min(around.loaded(record).values(), default=0),
             around.outlet.send_statuses,
+            answers=lambda: standing.answered is not None,
             announced_sequence=start.sequence,
         )
         followers = Followers(lambda: around.loaded(record))
         writing = asyncio.Lock()
-        merger = Merger(writer, around.processes, around.options.merges)
+        merger = Merger(
+            writer,
+            around.processes,
+            around.options.merges,
+            safe_version=lambda checkpoint: around.options.horizon.safe_version(
+                record.name, checkpoint, alone_since=standing.alone_since
+            ),
+        )
         async with LogReader(around.bus, record.name, start=start) as log:
             indexer = CollectionIndexer(
                 record,
@@ -154,12 +178,14 @@ class OpenCollections:
                 around.blobs,
                 around.backups,
                 around.options.desks,
+                self._coverage,
+                standing,
                 writing=writing,
                 safe_version=lambda: merger.safe_version,
                 is_owner=is_owner,
             )
             await desks.open()
-            self._open[record.name] = _OpenCollection(indexer, merger, desks, announcer, followers)
+            self._open[record.name] = _OpenCollection(indexer, merger, desks, announcer, followers, standing)
             metrics.WAITING_ITEMS.labels(record.name).set_function(lambda: announcer.waiting_items)
             try:
                 await run_with_company(indexer.run(stopping), desks.run(stopping))

@@ -1,4 +1,7 @@
-"""Removes the indexes of collections that were deleted."""
+"""Removes the indexes of collections that were deleted, or that gave up their own index for that of a shadow.
+
+Items' pictures stay: they belong to no index.
+"""
 
 import asyncio
 import logging
@@ -49,11 +52,11 @@ async def remove_folders(blobs: BlobStore, cache: Path, folders: Iterable[str]) 
     for folder in folders:
         await blobs.delete_folder(folder)
         await asyncio.to_thread(shutil.rmtree, blobs.local_path(folder) or cache / folder, ignore_errors=True)
-        logger.info("removed the index of a deleted collection", extra={"folder": folder})
+        logger.info("removed an index that nobody needs any more", extra={"folder": folder})
 
 
 class Remover:
-    """Removes deleted collections, whichever indexer owned them."""
+    """Removes indexes, whichever indexer owned them."""
 
     def __init__(
         self,
@@ -70,7 +73,8 @@ class Remover:
         self._cache = cache
 
     async def remove_deleted(self, collection: str) -> None:
-        """Deletes what is stored of a name that was deleted, as soon as nobody indexes it, and ends its operations.
+        """Deletes what is stored of a name that has no index any more, as soon as nobody indexes it, and ends its
+        operations.
 
         An index is only created under the lease. So, with the lease held, the folders that exist are either those of
         the incarnation that the registry names now, or nobody's.
@@ -82,7 +86,7 @@ class Remover:
         try:
             folders = await self._blobs.folders(INDEXES)
             # Asked after the listing: an incarnation that is created from now on has no folder in it.
-            living_uid = await self._live_uid(collection)
+            living_uid = await self._indexed_uid(collection)
             stale = folders_of_collection(folders, collection, keep_uid=living_uid)
             await remove_folders(self._blobs, self._cache, stale)
             await self._operations.end_orphans(collection, living_uid=living_uid)
@@ -96,8 +100,10 @@ class Remover:
                 return lease
             await asyncio.sleep(RENEW_SECONDS)
 
-    async def _live_uid(self, collection: str) -> str | None:
+    async def _indexed_uid(self, collection: str) -> str | None:
+        """The incarnation that has an index, None if none has."""
         try:
-            return (await self._registry.get(collection)).uid
+            record = await self._registry.get(collection)
         except UnknownCollectionError:
             return None
+        return record.uid if record.has_index else None

@@ -1,20 +1,29 @@
-"""Tells items that they are searchable, once every live searcher has loaded the manifest that holds them."""
+"""Tells items that they are searchable, once every live searcher has loaded the manifest that holds them.
+
+Only the index that answers for a collection tells its items. One that does not answer remembers for a while whom it
+would have told, and makes up for it when it begins to answer: the index before it may not have come so far.
+"""
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from sightwire.contracts.events import ItemState, ItemStatus
-from sightwire.segments.manifest import Manifest
 from sightwire.segments.outcomes import ItemOutcome
 from sightwire_indexer.decoding import Rejection
 
 logger = logging.getLogger(__name__)
 
-_RETRY_SECONDS = 1.0
+_RETRY_SECONDS: Final = 1.0
+#: How long, and of how many items at most, an index that does not answer remembers whom it would have told. The index
+#: that answers is seconds late as a rule; while a shadow is filled, hundreds of items come each second.
+REMEMBERED_SECONDS: Final = 60.0
+REMEMBERED_ITEMS: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +31,18 @@ class _Waiting:
     manifest_version: int
     sequence: int
     outcomes: Sequence[ItemOutcome]
+    committed_at: float
 
 
 class StatusAnnouncer:
-    """Statuses of one collection's items.
+    """Statuses of the items of one index.
 
     Args:
+        collection: the name by which users know the items.
         loaded_everywhere: manifest version that every live searcher has loaded; 0 for none.
         send: writes statuses and returns when the bus has them.
+        answers: whether this is the index that answers for the collection now.
+        clock: seconds, growing steadily.
     """
 
     def __init__(
@@ -38,36 +51,56 @@ class StatusAnnouncer:
         loaded_everywhere: Callable[[], int],
         send: Callable[[Sequence[ItemStatus]], Awaitable[None]],
         *,
+        answers: Callable[[], bool],
         announced_sequence: int,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._collection = collection
         self._loaded_everywhere = loaded_everywhere
         self._send = send
+        self._answers = answers
+        self._clock = clock
         self._waiting: deque[_Waiting] = deque()
+        self._items = 0
         self._poked = asyncio.Event()
-        #: Position in the log up to which all items were told.
+        #: Position in the log up to which all items were told, or need not be.
         self.announced_sequence = announced_sequence
 
     @property
     def waiting_items(self) -> int:
         """Items that are committed but not yet loaded by every searcher."""
-        return sum(len(entry.outcomes) for entry in self._waiting)
+        loaded, tells = self._loaded_everywhere(), self._answers()
+        return sum(len(entry.outcomes) for entry in self._waiting if tells or entry.manifest_version > loaded)
 
     def committed(self, manifest_version: int, sequence: int, outcomes: Sequence[ItemOutcome]) -> None:
         """A manifest contains the log up to `sequence`; `outcomes` is what it made of the items that were new in it."""
-        self._waiting.append(_Waiting(manifest_version, sequence, outcomes))
+        self._waiting.append(_Waiting(manifest_version, sequence, outcomes, self._clock()))
+        self._items += len(outcomes)
         self._poked.set()
 
     def poke(self) -> None:
-        """A searcher loaded something, came or went."""
+        """A searcher loaded something, came or went, or another index answers now."""
         self._poked.set()
+
+    async def tell(self, statuses: Sequence[ItemStatus]) -> None:
+        """Writes statuses at once, if this index is the one that answers."""
+        if self._answers():
+            await self._send(statuses)
 
     async def run(self) -> None:
         """Announces until cancelled."""
         while True:
             await self._poked.wait()
             self._poked.clear()
-            await self._announce_loaded()
+            if self._answers():
+                await self._announce_loaded()
+            else:
+                self._forget_old()
+
+    def _forget_old(self) -> None:
+        oldest = self._clock() - REMEMBERED_SECONDS
+        while self._waiting and (self._items > REMEMBERED_ITEMS or self._waiting[0].committed_at < oldest):
+            self._done_with_first()
 
     async def _announce_loaded(self) -> None:
         loaded = self._loaded_everywhere()
@@ -83,8 +116,12 @@ class StatusAnnouncer:
                 logger.exception("cannot write item statuses, trying again", extra={"collection": self._collection})
                 asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._poked.set)
                 return
-            self._waiting.popleft()
-            self.announced_sequence = max(self.announced_sequence, entry.sequence)
+            self._done_with_first()
+
+    def _done_with_first(self) -> None:
+        entry = self._waiting.popleft()
+        self._items -= len(entry.outcomes)
+        self.announced_sequence = max(self.announced_sequence, entry.sequence)
 
 
 def item_status(collection: str, outcome: ItemOutcome, manifest_version: int, now: datetime) -> ItemStatus:
@@ -100,12 +137,14 @@ def item_status(collection: str, outcome: ItemOutcome, manifest_version: int, no
     )
 
 
-def rejection_status(manifest: Manifest, rejection: Rejection, known: ItemOutcome | None) -> ItemStatus:
+def rejection_status(
+    collection: str, manifest_version: int, rejection: Rejection, known: ItemOutcome | None
+) -> ItemStatus:
     """The status of an item that cannot be indexed: failed, unless the index holds a newer version of it."""
     if known is not None and known.version > rejection.version:
-        return item_status(manifest.collection, known, manifest.version, datetime.now(UTC))
+        return item_status(collection, known, manifest_version, datetime.now(UTC))
     return ItemStatus(
-        collection=manifest.collection,
+        collection=collection,
         id=rejection.id,
         state=ItemState.FAILED,
         version=rejection.version,

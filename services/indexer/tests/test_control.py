@@ -41,7 +41,7 @@ async def test_without_an_indexer_it_is_said_that_there_is_none(world: IndexerWo
     ("payload", "words"),
     [
         pytest.param(b"\xff", "JSON", id="no JSON"),
-        pytest.param(b'{"ask": "dance"}', "expected tags: 'start', 'cancel'", id="unknown"),
+        pytest.param(b'{"ask": "dance"}', "expected tags: 'compare_items', 'start'", id="unknown"),
         pytest.param(b'{"ask": "start", "command": {"kind": "rebuild", "threads": 0}}', "threads", id="wrong value"),
         pytest.param(b'{"ask": "generations", "more": 1}', "more", id="too much"),
     ],
@@ -124,4 +124,4 @@ async def test_operations_of_a_deleted_collection_end(world: IndexerWorld, make_
             return found if found.state.is_final else None
 
         ended = await wait_until(has_ended)
-        assert (ended.state, ended.error) == (OperationState.FAILED, "the collection was deleted")
+        assert (ended.state, ended.error) == (OperationState.FAILED, "the collection or its index was deleted")

@@ -215,7 +215,13 @@ async def test_a_diagnosis_sees_the_real_thing(
         subjects.schedule_key("photos", "nightly"), schedule.model_dump_json().encode()
     )
     diagnoser = Diagnoser(
-        RECORD, index.writer, world.bus, world.blobs, work_dir=world.settings.indexer_work_dir, policy=POLICY
+        RECORD,
+        index.writer,
+        world.bus,
+        world.blobs,
+        work_dir=world.settings.indexer_work_dir,
+        policy=POLICY,
+        answered=lambda: RECORD,
     )
     by_check: dict[str, Finding] = {}
     for finding in (await diagnoser.diagnose()).findings:
@@ -246,7 +252,13 @@ async def test_a_diagnosis_sees_the_real_thing(
 async def test_a_look_that_fails_is_a_finding(world: IndexerWorld) -> None:
     index = await GateWorld.open(world.blobs, world.folder / "cache")
     diagnoser = Diagnoser(
-        RECORD, index.writer, world.bus, world.blobs, work_dir=world.folder / "nowhere", policy=POLICY
+        RECORD,
+        index.writer,
+        world.bus,
+        world.blobs,
+        work_dir=world.folder / "nowhere",
+        policy=POLICY,
+        answered=lambda: None,
     )
     (disk,) = [finding for finding in (await diagnoser.diagnose()).findings if finding.check == "disk"]
     assert disk.status == "warning"

@@ -77,6 +77,7 @@ async def index_until(
             indexer_options(world.settings, TombstoneHorizon(3600)),
             lambda record: {"searcher-1": max((event.manifest_version for event in world.searcher.ready), default=0)},
             dict,
+            {record.name: record}.get,
         )
         collections = OpenCollections(surroundings)
         await collections.index(record, lambda: True, asyncio.Event(), lambda _problem: None)

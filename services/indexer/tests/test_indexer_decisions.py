@@ -109,15 +109,27 @@ def test_failures_are_described_in_their_own_words():
 
 def test_tombstones_are_kept_until_the_grace_is_over_and_the_index_has_caught_up():
     horizon = TombstoneHorizon(grace_seconds=100)
-    assert horizon.safe_version(10**9) == 0
+    assert horizon.safe_version("photos", 10**9) == 0
     horizon.observe(0, first_waiting_version=8, embedded_sequence=20)
-    assert horizon.safe_version(10**9) == 0
+    assert horizon.safe_version("photos", 10**9) == 0
     horizon.observe(60, first_waiting_version=50, embedded_sequence=70)
     horizon.observe(110, first_waiting_version=90, embedded_sequence=99)
-    assert horizon.safe_version(19) == 0, "the index has not read all that was embedded by then"
-    assert horizon.safe_version(20) == 7
+    assert horizon.safe_version("photos", 19) == 0, "the index has not read all that was embedded by then"
+    assert horizon.safe_version("photos", 20) == 7
     horizon.observe(160, first_waiting_version=95, embedded_sequence=99)
-    assert horizon.safe_version(70) == 49
+    assert horizon.safe_version("photos", 70) == 49
+
+
+def test_tombstones_are_kept_while_items_of_any_version_may_come_from_another_index():
+    horizon = TombstoneHorizon(grace_seconds=10)
+    horizon.observe(0, first_waiting_version=8, embedded_sequence=20, reembedding=frozenset({"photos"}))
+    horizon.observe(10, first_waiting_version=50, embedded_sequence=70)
+    assert horizon.safe_version("photos", 100) == 0, "items waited in REEMBED"
+    assert horizon.safe_version("others", 100) == 7
+    assert horizon.safe_version("others", 100, alone_since=None) == 0
+    horizon.observe(20, first_waiting_version=90, embedded_sequence=99)
+    assert horizon.safe_version("photos", 100, alone_since=11) == 0, "what was seen before counts for nothing"
+    assert horizon.safe_version("photos", 100, alone_since=10) == 49
 
 
 @pytest.mark.parametrize(
@@ -148,7 +160,7 @@ def test_only_incarnations_of_the_name_itself_are_removed(keep_uid: str | None, 
     ],
 )
 def test_a_refused_item_failed_unless_a_newer_version_is_there(known: ItemOutcome | None, state: str, version: int):
-    status = rejection_status(manifest(10, 10), Rejection("a", 5, "why"), known)
+    status = rejection_status("photos", 10, Rejection("a", 5, "why"), known)
     assert (status.state, status.version) == (state, version)
 
 

@@ -43,8 +43,8 @@ class MergedIndex:
     def __init__(self, writer: IndexWriter, processes: MergeProcesses, pace: IngestPace) -> None:
         self.writer = writer
         self.kinds: list[IndexKind] = []
-        options = MergeOptions(MergePolicy(segments_per_tier=2), MIN_ROWS, 1, safe_version=lambda _checkpoint: 0)
-        self.merger = Merger(writer, processes, options, pace)
+        options = MergeOptions(MergePolicy(segments_per_tier=2), MIN_ROWS, 1)
+        self.merger = Merger(writer, processes, options, safe_version=lambda _checkpoint: 0, pace=pace)
 
     async def put(self, first: int, count: int) -> None:
         await self.writer.commit(changes(first, count), Checkpoint(sequence=first, stream_created_at=CREATED))

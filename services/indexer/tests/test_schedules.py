@@ -94,7 +94,7 @@ class ScheduleWorld:
         return datetime.now(UTC) + self.ahead
 
     def desk(self) -> ScheduleDesk:
-        return ScheduleDesk(self.collection, self.bus, self.operations, now=self.now)
+        return ScheduleDesk(self.collection, self.bus, self.operations, index=self.collection, now=self.now)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[ScheduleDesk]:

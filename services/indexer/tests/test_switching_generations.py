@@ -74,6 +74,7 @@ async def open_indexer(world: IndexerWorld, record: CollectionRecord) -> AsyncIt
                 indexer_options(world.settings, TombstoneHorizon(3600)),
                 lambda record: searchers.loaded(record.name, record.uid),
                 searchers.addresses,
+                {record.name: record}.get,
             )
         )
 

@@ -51,6 +51,8 @@ class BackupDesk:
     async def prepare_restore(self, backup: str, into: str | None) -> CollectionRecord:
         """The collection that a backup can be restored into: registered now unless it exists.
 
+        If a shadow answers for it, the backup has to fit that.
+
         Raises:
             NotFoundError: there is no such backup.
             CorruptDataError: its description is damaged.
@@ -64,8 +66,9 @@ class BackupDesk:
             record = _new_record(found, name)
             await self._registry.create(record)
             return record
-        require_fit(found, existing.spec)
-        require_space(found, name, existing.space)
+        index = existing if existing.answering is None else await self._registry.get(existing.answering)
+        require_fit(found, index.as_users_know_it.spec)
+        require_space(found, name, index.space)
         return existing
 
     async def _sweep(self, collection: str) -> None:
@@ -85,7 +88,7 @@ def _newest_first(backups: list[BackupManifest]) -> tuple[BackupSummary, ...]:
 
 def _new_record(backup: BackupManifest, name: str) -> CollectionRecord:
     """A collection like the one that was backed up, as an incarnation of its own."""
-    return backup.record.model_copy(
+    return backup.record.as_users_know_it.model_copy(
         update={
             "spec": backup.record.spec.model_copy(update={"name": name}),
             "uid": new_collection_uid(),

@@ -93,8 +93,8 @@ class Restoring:
         backup = await self._store.find(command.backup)
         name = await self._staged_before(operation)
         if name is None:
-            require_fit(backup, self._record.spec)
-            require_space(backup, self._record.name, self._writer.manifest.space)
+            require_fit(backup, self._record.as_users_know_it.spec)
+            require_space(backup, self._record.users_name, self._writer.manifest.space)
             name = await self._stage(operation, backup)
         result = await self._activation.run(
             operation,

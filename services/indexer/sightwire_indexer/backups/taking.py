@@ -41,7 +41,7 @@ class _Snapshot:
 
 
 class BackupTaking:
-    """Backups of one collection.
+    """Backups of one collection; those of a shadow are its collection's.
 
     Args:
         writing: held while the index's records are written; commits and switches take it, too.
@@ -62,20 +62,22 @@ class BackupTaking:
         self._backups = backups
         self._store = backups.store
         self._writing = writing
-        self._layout = BackupLayout(record.name, record.uid)
+        self._backed_up = record.as_users_know_it
+        self._layout = BackupLayout(self._backed_up.name, record.uid)
 
     async def observe(self) -> None:
         """Sets the metrics by what the backup store holds, as after a start; without it they stay unset."""
+        name = self._backed_up.name
         try:
-            backups = (await self._store.catalogue(self._layout)).backups
+            catalogues = await self._store.catalogues(name)
         except UnavailableError as error:
             logger.warning(
-                "how old the newest backup is, is not known",
-                extra={"collection": self._record.name, "error": error.detail},
+                "how old the newest backup is, is not known", extra={"collection": name, "error": error.detail}
             )
             return
+        backups = [backup for found in catalogues for backup in found.backups]
         if backups:
-            _observe(backups[-1])
+            _observe(max(backups, key=lambda backup: backup.created_at))
 
     async def carry_out(self, operation: Operation) -> dict[str, Any]:
         """Makes a backup; its result has `backup`, `bytes`, `stored_bytes`, `added_bytes` and `pruned`.
@@ -88,11 +90,11 @@ class BackupTaking:
             UnavailableError: the index's or the backups' store fails.
         """
         try:
-            async with self._backups.locks.hold(self._record.name, wait_seconds=_LOCK_SECONDS) as require_lock:
+            async with self._backups.locks.hold(self._backed_up.name, wait_seconds=_LOCK_SECONDS) as require_lock:
                 backup = await self._take(operation, require_lock)
                 pruned = await self._prune(operation, require_lock)
         except Exception:
-            metrics.BACKUP_FAILURES.labels(self._record.name).inc()
+            metrics.BACKUP_FAILURES.labels(self._backed_up.name).inc()
             raise
         _observe(backup)
         summary = backup.summary
@@ -114,7 +116,7 @@ class BackupTaking:
             finished = BackupManifest(
                 id=snapshot.backup,
                 created_at=snapshot.pin.created_at,
-                record=self._record,
+                record=self._backed_up,
                 generation=snapshot.generation,
                 manifest_version=snapshot.pin.base_version,
                 space=snapshot.pin.space,
@@ -183,7 +185,7 @@ class BackupTaking:
             return await self._store.files.add(self._layout, source.file, path, workspace)
         except CorruptDataError as error:
             raise CorruptDataError(
-                f"segment {segment.entry.id} of {self._record.name!r} cannot be backed up: {error.detail}; make a "
+                f"segment {segment.entry.id} of {self._backed_up.name!r} cannot be backed up: {error.detail}; make a "
                 "generation live that is whole, or restore a backup"
             ) from None
 
@@ -203,8 +205,8 @@ class BackupTaking:
             return []
         await operation.report(Progress(stage="pruning"))
         options = self._backups.options
-        gone = await prune_backups(self._store, self._record.name, options.retention)
-        await sweep_files(self._store, self._record.name, min_age=options.orphan_age, require_lock=require_lock)
+        gone = await prune_backups(self._store, self._backed_up.name, options.retention)
+        await sweep_files(self._store, self._backed_up.name, min_age=options.orphan_age, require_lock=require_lock)
         return [backup.id for backup in gone]
 
 

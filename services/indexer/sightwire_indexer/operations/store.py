@@ -101,17 +101,17 @@ class OperationStore:
             return await bucket.update(key, data, last=entry.revision)
 
     async def end_orphans(self, collection: str, *, living_uid: str | None) -> None:
-        """Ends the unfinished operations of incarnations of a collection that were deleted.
+        """Ends the unfinished operations on indexes of a collection that are gone.
 
         Args:
-            living_uid: uid of the incarnation that exists, None if none does.
+            living_uid: uid of the incarnation that has an index, None if none has.
 
         Raises:
             UnavailableError: the bus does not answer.
         """
         for stored in await self.unfinished(collection):
             if stored.record.collection_uid != living_uid:
-                record = ended(stored.record, OperationState.FAILED, error="the collection was deleted")
+                record = ended(stored.record, OperationState.FAILED, error="the collection or its index was deleted")
                 await self.write(record, after=stored.revision)
                 await self.tell(record)
 

@@ -1,4 +1,7 @@
-"""Where a collection's schedules are put, read and acted on, and what runs them."""
+"""Where a collection's schedules are put, read and acted on, and what runs them.
+
+Schedules are stored under the users' name of a collection; the indexer carries them out whose index answers for it.
+"""
 
 import asyncio
 import logging
@@ -27,12 +30,13 @@ Action = Literal["run", "pause", "resume", "delete"]
 
 
 class ScheduleDesk:
-    """Schedules of one collection, for as long as this indexer owns it.
+    """Schedules of one collection, for as long as this indexer owns the index that answers for it.
 
     Args:
         collection: whose schedules.
         bus: connected.
         operations: carries out what is due; what ran before a crash must have been taken up before `run` begins.
+        index: the collection, or the shadow, whose operations those are.
         now: the wall clock, aware.
     """
 
@@ -42,13 +46,14 @@ class ScheduleDesk:
         bus: Bus,
         operations: Operations,
         *,
+        index: CollectionRecord,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._collection = collection
         self._now = now
         self._changed = asyncio.Event()
         self._store = ScheduleStore(bus, collection)
-        self._runs = Runs(collection, self._store, bus, operations, now, self._changed.set)
+        self._runs = Runs(index, self._store, bus, operations, now, self._changed.set)
         #: Held from reading a schedule to writing it.
         self._lock = asyncio.Lock()
 
@@ -132,7 +137,7 @@ class ScheduleDesk:
         """Runs what is due, until cancelled.
 
         Raises:
-            ConflictError: another indexer writes these schedules, and so owns the collection.
+            ConflictError: another indexer writes these schedules: it owns the index, or that which answers now.
         """
         try:
             while True:

@@ -4,11 +4,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from sightwire.bus.connection import Bus
 from sightwire.bus.headers import event_headers
 from sightwire.bus.records import RecordReader
+from sightwire.bus.watching import read_bucket
 from sightwire.contracts import subjects
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.operations import Command, OperationRecord
@@ -20,6 +21,9 @@ from sightwire_indexer.schedules import history, metrics
 from sightwire_indexer.schedules.store import ScheduleStore
 
 logger = logging.getLogger(__name__)
+
+#: How often it is looked whether an operation has ended that another indexer carries out.
+_ASK_AGAIN_SECONDS: Final = 5.0
 
 
 class Operations(Protocol):
@@ -40,7 +44,7 @@ class Runs:
     """Runs of one collection's schedules. The caller sees to it that one method runs at a time.
 
     Args:
-        collection: whose schedules.
+        index: the collection, or the shadow, whose operations begin.
         store: where schedules are.
         bus: connected.
         operations: carries out what is due.
@@ -50,14 +54,14 @@ class Runs:
 
     def __init__(
         self,
-        collection: CollectionRecord,
+        index: CollectionRecord,
         store: ScheduleStore,
         bus: Bus,
         operations: Operations,
         now: Callable[[], datetime],
         on_end: Callable[[], None],
     ) -> None:
-        self._collection = collection
+        self._index = index
         self._store = store
         self._bus = bus
         self._operations = operations
@@ -122,17 +126,33 @@ class Runs:
         await end_tasks(*self._followers.values())
 
     def _start_following(self, operation: str) -> asyncio.Task[OperationRecord]:
-        follower = asyncio.ensure_future(self._operations.wait(operation))
+        follower = asyncio.ensure_future(self._end_of(operation))
         follower.add_done_callback(lambda _: self._on_end())
         self._followers[operation] = follower
         return follower
+
+    async def _end_of(self, operation: str) -> OperationRecord:
+        try:
+            return await self._operations.wait(operation)
+        except NotFoundError as not_found:
+            # Perhaps it is one of the index that answered before this one.
+            while (record := await self._find_anywhere(operation)) is not None:
+                if record.state.is_final:
+                    return record
+                await asyncio.sleep(_ASK_AGAIN_SECONDS)
+            raise not_found
+
+    async def _find_anywhere(self, operation: str) -> OperationRecord | None:
+        for entry in await read_bucket(self._bus, OPERATIONS, subjects.operation_key("*", operation)):
+            return OperationRecord.model_validate_json(entry.value or b"")
+        return None
 
     async def _operation_begun_by(self, record: ScheduleRecord) -> str | None:
         """Of an open run whose indexer ended before it could store which operation it is."""
         run = history.open_run(record)
         assert run is not None
         assert run.started_at is not None
-        for operation in await RecordReader(self._bus, OPERATIONS, OperationRecord).list(self._collection):
+        for operation in await RecordReader(self._bus, OPERATIONS, OperationRecord).list(self._index):
             if operation.requested_by == _requested_by(record) and operation.created_at >= run.started_at:
                 return operation.id
         return None
