@@ -67,10 +67,11 @@ def json_schema(name: str, model: type[BaseModel]) -> bytes:
 
 
 def embedder_asyncapi() -> bytes:
-    from sightwire_embedder.consumer import asyncapi, subscribe
+    from sightwire_embedder.consumer import asyncapi, subscribe, subscribe_to_reembed
 
     broker = make_broker(SharedSettings(), name="embedder")
     subscribe(broker, _consume_nothing)
+    subscribe_to_reembed(broker, _consume_nothing)
     return asyncapi(broker)
 
 

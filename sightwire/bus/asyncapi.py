@@ -109,7 +109,7 @@ def _complete(message: dict[str, Any], schema: dict[str, Any]) -> None:
     message.pop("correlationId", None)
     if schema.get("type") == "array":
         # Handlers take several messages at once; each message is one of them.
-        message["payload"] = schema["items"]
+        schema = message["payload"] = schema["items"]
     content_type = PROTOBUF if schema.get("format") == "binary" else JSON
     message["contentType"] = content_type
     message["headers"] = {

@@ -80,7 +80,7 @@ def subscribe_to_reembed(broker: NatsBroker, accept: Accept) -> PromptBatchSubsc
     broker.publisher(
         subjects.REEMBED_ALL,
         schema=bytes,
-        title="reembed",
+        title="passed-on",
         description="New items of a collection for its other copies: protobuf message sightwire.v1.ReembedBatch.",
     )
     return subscriber

@@ -2,7 +2,7 @@
 
 import orjson
 import pytest
-from sightwire_embedder.consumer import asyncapi, subscribe
+from sightwire_embedder.consumer import asyncapi, subscribe, subscribe_to_reembed
 from sightwire_embedder.ingest.delivery import parse_event, readable_id
 
 from sightwire.bus.broker import make_broker
@@ -55,6 +55,7 @@ def test_the_asyncapi_document_shows_the_event_that_publishers_send():
         raise AssertionError("documents are made without a bus")
 
     subscribe(broker, accept)
+    subscribe_to_reembed(broker, accept)
     document = orjson.loads(asyncapi(broker))
     assert document["channels"]["ingest"]["address"] == "ingest.{collection}"
     assert document["channels"]["embedded"]["address"] == "embedded.{collection}.{space}"
@@ -63,3 +64,7 @@ def test_the_asyncapi_document_shows_the_event_that_publishers_send():
     schema = document["components"]["schemas"][payload["$ref"].rsplit("/", 1)[1]]
     assert schema["required"] == ["id"]
     assert "vectors" in schema["properties"]
+    (reembed,) = document["channels"]["reembed"]["messages"].values()
+    assert document["channels"]["reembed"]["address"] == "reembed.{collection}"
+    message_of_batches = document["components"]["messages"][reembed["$ref"].rsplit("/", 1)[1]]
+    assert message_of_batches["contentType"] == "application/x-protobuf"
