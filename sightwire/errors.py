@@ -29,6 +29,12 @@ class InvalidInputError(SightwireError):
     status = 422
 
 
+class InvalidDefinitionError(InvalidInputError):
+    """A definition of a pipeline that cannot be carried out as it is; a line for each problem."""
+
+    code = "invalid-definition"
+
+
 class InvalidPictureError(InvalidInputError):
     """Bytes that are not a whole picture of a supported format and size."""
 

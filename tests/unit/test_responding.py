@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Annotated, Literal
 
 import pytest
+from nats.aio.msg import Msg
 from pydantic import BaseModel, Field, TypeAdapter
 
 from sightwire.bus.connection import Bus
 from sightwire.bus.control import ask
 from sightwire.bus.responding import Responder
+from sightwire.contracts.control import ControlReply
 from sightwire.errors import ConflictError, InvalidInputError, SightwireError, TooLargeError
 
 
@@ -47,3 +49,16 @@ async def test_what_cannot_be_answered_is_said(bus: Bus, unique_name: Callable[.
             await ask(bus, subject, Refuse(is_known=False))
         with pytest.raises(InvalidInputError, match=r"echo\.times"):
             await ask(bus, subject, Echo.model_construct(ask="echo", times=-1))
+
+
+async def test_an_error_of_a_stranger_is_what_it_is_more_generally(bus: Bus, unique_name: Callable[..., str]) -> None:
+    reply = ControlReply(error_code="too-odd", error_kinds=("odd", "conflict", "internal-error"), error="it is odd")
+
+    async def refuse(message: Msg) -> None:
+        await message.respond(reply.model_dump_json().encode())
+
+    subject = f"test.{unique_name()}"
+    subscription = await bus.client.subscribe(subject, cb=refuse)
+    with pytest.raises(ConflictError, match="it is odd"):
+        await ask(bus, subject, Echo())
+    await subscription.unsubscribe()

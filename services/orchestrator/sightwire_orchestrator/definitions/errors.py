@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
-from sightwire.errors import InvalidInputError
+from sightwire.errors import InvalidDefinitionError
 
 #: Keys and positions that lead from the whole of a document to a part of it.
 Path = tuple[str | int, ...]
@@ -37,10 +37,8 @@ class Problem:
         return f"{where}: {path_text(self.path)}: {self.message}" if self.path else f"{where}: {self.message}"
 
 
-class DefinitionError(InvalidInputError):
+class DefinitionError(InvalidDefinitionError):
     """A definition that cannot be carried out as it is; the message has a line for each problem."""
-
-    code: ClassVar[str] = "invalid-definition"
 
     def __init__(self, detail: str, problems: tuple[Problem, ...] = ()) -> None:
         super().__init__(detail)
