@@ -154,13 +154,17 @@ class Hit(_Answer):
 
 
 class SearchResults(_Answer):
-    """Hits, best first. `next_cursor` asks for the next page of the same query; `facets` are by field."""
+    """Hits, best first. `next_cursor` asks for the next page of the same query; `facets` are by field.
+
+    `query_id` says which query this answers to those who tell which hit was chosen (`tell_click`).
+    """
 
     hits: tuple[Hit, ...] = ()
     facets: dict[str, Facet] = {}
     next_cursor: str | None = None
     manifest_version: int | None = None
     took_ms: float | None = None
+    query_id: str = ""
 
 
 class Match(_Answer):

@@ -142,6 +142,13 @@ def test_search_answers_are_typed() -> None:
     assert (facet.others, facet.missing) == (1, 4)
 
 
+def test_clicks_name_query_item_and_rank() -> None:
+    call = calls.tell_click("demo", "0f-s", "a/b", 2)
+    assert (call.method, call.path) == ("POST", "/v1/collections/demo/clicks")
+    assert call.body == {"query_id": "0f-s", "item": "a/b", "rank": 2}
+    assert call.read(b"") is None
+
+
 def test_both_clients_search_alike() -> None:
     def parameters(client: type) -> list[str]:
         return list(inspect.signature(client.search).parameters)  # type: ignore[attr-defined]

@@ -89,7 +89,7 @@ from sightwire.client.calls.schedules import (
     put_schedule,
     read_calendar,
 )
-from sightwire.client.calls.search import search
+from sightwire.client.calls.search import search, tell_click
 from sightwire.client.calls.similarity import predict
 from sightwire.client.calls.training import (
     cancel_training,
@@ -181,6 +181,7 @@ __all__ = [
     "steer_run",
     "submit_pipeline",
     "switch_model",
+    "tell_click",
     "training_events_path",
     "unload_model",
     "upload_picture",

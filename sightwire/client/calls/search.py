@@ -1,4 +1,4 @@
-"""Searches."""
+"""Searches, and which of their results were chosen."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -70,3 +70,9 @@ def search(
         picture=picture,
         body_part="request",
     )
+
+
+def tell_click(collection: str, query_id: str, item: str, rank: int) -> Call[None]:
+    path = f"/v1/collections/{path_segment(collection)}/clicks"
+    body = {"query_id": query_id, "item": item, "rank": rank}
+    return Call("POST", path, lambda _body: None, body=body, repeatable=False)

@@ -121,6 +121,15 @@ class Sightwire:
             )
         )
 
+    def tell_click(self, collection: str, query_id: str, item: str, rank: int) -> None:
+        """Tell that a result was chosen, the `rank`-th from 1, which compares models while two of them answer.
+
+        Example::
+
+            sightwire.tell_click("demo", results.query_id, results.hits[0].id, rank=1)
+        """
+        self.send(calls.tell_click(collection, query_id, item, rank))
+
     def predict(
         self,
         query: Sequence[str],
