@@ -40,6 +40,7 @@ from sightwire.service.runner import ServiceContext
 from sightwire_gateway import problems
 from sightwire_gateway.backends import EmbedderClient, SearcherClient
 from sightwire_gateway.bodies import BodyLimits, BodyReader
+from sightwire_gateway.caches import open_caches
 from sightwire_gateway.canaries import Canaries
 from sightwire_gateway.channels import open_channel
 from sightwire_gateway.clicks import Clicks
@@ -52,9 +53,11 @@ from sightwire_gateway.guard import Guard
 from sightwire_gateway.health import GatewayHealth
 from sightwire_gateway.index_search import IndexSearch
 from sightwire_gateway.ingest import Ingest
+from sightwire_gateway.manifest_versions import ManifestVersions
 from sightwire_gateway.owners import IndexOwners
 from sightwire_gateway.pictures import PictureDesk
 from sightwire_gateway.pipeline_runs import PipelineRuns
+from sightwire_gateway.query_cache import QueryCache
 from sightwire_gateway.restoring import Restoring
 from sightwire_gateway.routes import (
     backups,
@@ -164,11 +167,11 @@ async def open_gateway(
         blobs = open_blob_store(settings.blobs_url)
         threads = ThreadPoolExecutor(settings.gateway_picture_threads, thread_name_prefix="pictures")
         resources.callback(threads.shutdown, wait=False, cancel_futures=True)
-        cache = EmbeddingCache(settings.gateway_embedding_cache_entries)
+        caches = await resources.enter_async_context(open_caches(settings))
         embedder = EmbedderClient(
             await resources.enter_async_context(open_channel(settings.gateway_embedder_address)),
             deadline_seconds=settings.gateway_embed_seconds,
-            cache=cache,
+            cache=EmbeddingCache(caches.embeddings),
         )
         searcher = SearcherClient(
             await resources.enter_async_context(open_channel(settings.gateway_searcher_address)),
@@ -201,7 +204,13 @@ async def open_gateway(
         pipelines_client = PipelinesClient(bus)
         searchers = await resources.enter_async_context(SearcherDirectory(bus))
         bodies = BodyReader(body_limits(settings), max_uploads=settings.gateway_max_uploads)
-        indexes = IndexSearch(embedder, searcher, max_query_characters=settings.gateway_max_query_characters)
+        manifests = await resources.enter_async_context(ManifestVersions(bus, searchers))
+        indexes = IndexSearch(
+            embedder,
+            searcher,
+            QueryCache(caches.answers, manifests),
+            max_query_characters=settings.gateway_max_query_characters,
+        )
         canaries = await resources.enter_async_context(
             Canaries(
                 bus,
@@ -215,7 +224,6 @@ async def open_gateway(
             bodies.limits = body_limits(fresh)
             embedder.deadline_seconds = fresh.gateway_embed_seconds
             searcher.deadline_seconds = fresh.gateway_search_seconds
-            cache.resize(fresh.gateway_embedding_cache_entries)
             indexes.max_query_characters = fresh.gateway_max_query_characters
             canaries.shadow_seconds = fresh.gateway_canary_seconds
             canaries.max_in_flight = fresh.gateway_canary_queries
@@ -225,11 +233,12 @@ async def open_gateway(
             configuration=configuration,
             blobs=blobs,
             bodies=bodies,
+            caches=caches,
             clicks=Clicks(bus),
             collections=desk,
             control=control,
             doctor=Doctor(bus, owners, searchers, embedder, desk),
-            health=GatewayHealth(bus, embedder, searcher, stopping),
+            health=GatewayHealth(bus, embedder, searcher, caches, stopping),
             ingest=Ingest(bus, statuses, pictures, max_picture_bytes=settings.gateway_max_picture_bytes),
             operations=RecordReader(bus, OPERATIONS, OperationRecord),
             orchestrator=OrchestratorClient(bus),

@@ -1,6 +1,7 @@
 """The services behind the gateway, as it needs them: typed calls with deadlines, whose errors are the platform's."""
 
 from collections.abc import Awaitable
+from functools import partial
 from typing import Final, TypeVar
 
 import grpc.aio
@@ -10,7 +11,7 @@ from sightwire.errors import UnavailableError
 from sightwire.service.grpc_errors import error_from_call
 from sightwire.v1 import embedder_pb2, embedder_pb2_grpc, searcher_pb2, searcher_pb2_grpc
 from sightwire_gateway import metrics
-from sightwire_gateway.embedding_cache import EmbeddingCache
+from sightwire_gateway.embedding_cache import EmbeddingCache, VectorInSpace
 
 _PROBE_SECONDS: Final = 2.0
 _DESCRIBE_SECONDS: Final = 5.0
@@ -29,19 +30,18 @@ class EmbedderClient:
         #: Names of the models that were described, by space.
         self._models: dict[str, str] = {}
 
-    async def embed_text(self, text: str, *, space: str) -> tuple[bytes, str]:
+    async def embed_text(self, text: str, *, space: str) -> VectorInSpace:
         """Vector of a text in a space, and the space that it is in; from the cache if that has one.
 
         Raises:
             SightwireError: the embedder's, or that it does not answer.
         """
-        cached = self._cache.find(space, text)
-        if cached is not None:
-            return cached, space
+        return await self._cache.vector(space, text, partial(self._embed_text, text, space))
+
+    async def _embed_text(self, text: str, space: str) -> VectorInSpace:
         request = embedder_pb2.EmbedTextsRequest(texts=[text], space=space)
         response = await _answer(self._stub.EmbedTexts(request, timeout=self.deadline_seconds), "embedder")
         self._count("text", response.space, response.model_seconds)
-        self._cache.keep(response.space, text, response.vectors.data)
         return response.vectors.data, response.space
 
     async def embed_image(self, picture: bytes, *, space: str) -> tuple[bytes, str]:

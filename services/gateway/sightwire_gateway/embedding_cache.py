@@ -1,44 +1,37 @@
-"""Vectors of query texts that were asked before, least recently used first out."""
+"""Vectors of query texts that were asked before."""
 
-from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 
-from sightwire_gateway import metrics
+from sightwire.cache.filling import NotKept
+from sightwire.cache.keys import key_of
+from sightwire.cache.levels import MultiLevelCache
+
+#: A vector, float32 little-endian, and the space that it is in.
+VectorInSpace = tuple[bytes, str]
 
 
 class EmbeddingCache:
-    """Vectors by space and text. A new model has another space, so that nothing need ever be invalidated."""
+    """Vectors by space and text. A new model has another space, so that nothing need ever be invalidated.
 
-    def __init__(self, max_entries: int) -> None:
-        self._max_entries = max_entries
-        self._vectors: OrderedDict[tuple[str, str], bytes] = OrderedDict()
-        self._hits = 0
-        self._lookups = 0
+    Args:
+        cache: where they are; None switches it off.
+    """
 
-    def resize(self, max_entries: int) -> None:
-        """Keeps up to another number of vectors from now on."""
-        self._max_entries = max_entries
-        self._forget_excess()
+    def __init__(self, cache: MultiLevelCache | None) -> None:
+        self._cache = cache
 
-    def find(self, space: str, text: str) -> bytes | None:
-        """The vector of `text`, float32 little-endian, or None."""
-        vector = self._vectors.get((space, text))
-        self._lookups += 1
-        if vector is not None:
-            self._hits += 1
-            self._vectors.move_to_end((space, text))
-        metrics.CACHE_LOOKUPS.labels("hit" if vector is not None else "miss").inc()
-        metrics.CACHE_HIT_RATE.set(self._hits / self._lookups)
-        return vector
+    async def vector(self, space: str, text: str, embed: Callable[[], Awaitable[VectorInSpace]]) -> VectorInSpace:
+        """The vector of `text` in `space`: kept from before, or that of `embed`, which is kept if it is in `space`.
 
-    def keep(self, space: str, text: str, vector: bytes) -> None:
-        """Remembers a vector; forgets the one that was not asked for the longest."""
-        if self._max_entries == 0:
-            return
-        self._vectors[space, text] = vector
-        self._vectors.move_to_end((space, text))
-        self._forget_excess()
+        Raises:
+            Exception: whatever `embed` raises.
+        """
+        if self._cache is None:
+            return await embed()
 
-    def _forget_excess(self) -> None:
-        while len(self._vectors) > self._max_entries:
-            self._vectors.popitem(last=False)
-        metrics.CACHE_SIZE.set(len(self._vectors))
+        async def compute() -> bytes | NotKept:
+            vector, found_space = await embed()
+            return vector if found_space == space else NotKept((vector, found_space))
+
+        found: bytes | VectorInSpace = await self._cache.get_or_compute(key_of(space, text), compute)
+        return (found, space) if isinstance(found, bytes) else found

@@ -17,6 +17,7 @@ from sightwire.contracts.schedules import ScheduleRecord
 from sightwire.service.reloading import Configuration
 from sightwire_gateway.backends import SearcherClient
 from sightwire_gateway.bodies import BodyReader
+from sightwire_gateway.caches import GatewayCaches
 from sightwire_gateway.clicks import Clicks
 from sightwire_gateway.collections import CollectionDesk
 from sightwire_gateway.doctor import Doctor
@@ -39,6 +40,7 @@ class Gateway:
     configuration: Configuration[GatewaySettings]
     blobs: BlobStore
     bodies: BodyReader
+    caches: GatewayCaches
     clicks: Clicks
     collections: CollectionDesk
     control: ControlClient

@@ -10,6 +10,7 @@ from nats.errors import Error as NatsError
 from sightwire.bus.connection import Bus
 from sightwire.errors import SightwireError
 from sightwire_gateway.backends import EmbedderClient, SearcherClient
+from sightwire_gateway.caches import GatewayCaches
 
 HEALTHY: Final = "healthy"
 LOADED: Final = "loaded"
@@ -30,10 +31,18 @@ class HealthAnswer:
 
 
 class GatewayHealth:
-    """Checks the bus, the searcher and the embedder."""
+    """Checks the bus, the searcher and the embedder, and says how the caches are, without which all else goes on."""
 
-    def __init__(self, bus: Bus, embedder: EmbedderClient, searcher: SearcherClient, stopping: asyncio.Event) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        embedder: EmbedderClient,
+        searcher: SearcherClient,
+        caches: GatewayCaches,
+        stopping: asyncio.Event,
+    ) -> None:
         self._bus = bus
+        self._caches = caches
         self._embedder = embedder
         self._searcher = searcher
         self._stopping = stopping
@@ -67,7 +76,7 @@ class GatewayHealth:
             # This deployment's models run in the embedder and its index is FAISS in the searcher.
             "triton": DISABLED,
             "opensearch": DISABLED,
-            "redis": DISABLED,
+            "redis": self._caches.health,
         }
         return HealthAnswer(parts, can_search=faiss == HEALTHY and tokenizer == LOADED)
 

@@ -9,6 +9,7 @@ from sightwire.errors import InvalidInputError, UnavailableError, UnknownCollect
 from sightwire.v1 import searcher_pb2
 from sightwire_gateway.backends import EmbedderClient, SearcherClient
 from sightwire_gateway.cursors import PAGING_WINDOW
+from sightwire_gateway.query_cache import QueryCache
 from sightwire_gateway.query_plan import Embedding, QueryPlan, chosen_fusion, plan_filter, plan_query
 from sightwire_gateway.search_requests import SearchRequest
 from sightwire_gateway.users_names import errors_in_users_words
@@ -53,9 +54,12 @@ class IndexAnswer:
 class IndexSearch:
     """Asks indexes. An index is named by its own record, be it a shadow's; errors have the users' name."""
 
-    def __init__(self, embedder: EmbedderClient, searcher: SearcherClient, *, max_query_characters: int) -> None:
+    def __init__(
+        self, embedder: EmbedderClient, searcher: SearcherClient, cache: QueryCache, *, max_query_characters: int
+    ) -> None:
         self._embedder = embedder
         self._searcher = searcher
+        self._cache = cache
         #: May be replaced.
         self.max_query_characters = max_query_characters
 
@@ -70,8 +74,10 @@ class IndexSearch:
         with errors_in_users_words(index):
             return plan_query(index, request, has_upload=is_uploaded, max_characters=self.max_query_characters)
 
-    async def answer(self, index: CollectionRecord, question: Question, page: Page = Page()) -> IndexAnswer:
-        """What an index answers.
+    async def answer(
+        self, index: CollectionRecord, question: Question, page: Page = Page(), *, is_fresh: bool = False
+    ) -> IndexAnswer:
+        """What an index answers, perhaps from the cache, unless it `is_fresh`.
 
         Raises:
             InvalidInputError and its kin: the request does not fit the collection.
@@ -88,7 +94,6 @@ class IndexSearch:
                 )
             search = searcher_pb2.SearchRequest(
                 collection=index.name,
-                queries=await self._field_queries(index, question, plan),
                 k=request.k,
                 offset=page.offset,
                 filter=filter_,
@@ -104,7 +109,16 @@ class IndexSearch:
             )
             if request.group_by is not None:
                 search.group_by.field, search.group_by.size = request.group_by.field, request.group_by.size
-        return IndexAnswer(index, await ask(self._searcher.search(search), index), plan.fields)
+
+        async def ask_searcher() -> searcher_pb2.SearchResponse:
+            with errors_in_users_words(index):
+                queries = await self._field_queries(index, question, plan)
+            return await ask(self._searcher.search(_with_queries(search, queries)), index)
+
+        if is_fresh:
+            return IndexAnswer(index, await ask_searcher(), plan.fields)
+        response = await self._cache.answer(index, search, _embedded(question, plan), ask_searcher)
+        return IndexAnswer(index, response, plan.fields)
 
     async def _field_queries(
         self, index: CollectionRecord, question: Question, plan: QueryPlan
@@ -131,6 +145,24 @@ class IndexSearch:
             assert question.picture is not None, "routes read the query's image before they search"
             vector, space = await self._embedder.embed_image(question.picture.data, space=index.space)
         return [searcher_pb2.FieldQuery(field=field, vector=vector, space=space) for field in plan.fields]
+
+
+def _embedded(question: Question, plan: QueryPlan) -> tuple[object, ...]:
+    """What `IndexSearch._field_queries` makes queries of."""
+    weights = question.request.weights or {}
+    text = question.request.query.text if plan.embedding is Embedding.TEXT else None
+    picture = question.picture.sha256 if question.picture is not None and plan.embedding is Embedding.IMAGE else None
+    fields = [(field, weights.get(field, 0.0)) for field in plan.fields]
+    return fields, plan.item_id, plan.vector, text, picture
+
+
+def _with_queries(
+    search: searcher_pb2.SearchRequest, queries: list[searcher_pb2.FieldQuery]
+) -> searcher_pb2.SearchRequest:
+    complete = searcher_pb2.SearchRequest()
+    complete.CopyFrom(search)
+    complete.queries.extend(queries)
+    return complete
 
 
 async def ask(call: Awaitable[Response], index: CollectionRecord) -> Response:

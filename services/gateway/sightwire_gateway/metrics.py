@@ -22,7 +22,6 @@ ITEMS_ACCEPTED: Final = Counter("sightwire_gateway_items_accepted_total", "Items
 ITEMS_REFUSED: Final = Counter("sightwire_gateway_items_refused_total", "Items of batches refused", ["code"])
 WAITERS: Final = Gauge("sightwire_gateway_status_followers", "Requests that follow item statuses")
 FETCHES: Final = Counter("sightwire_gateway_fetches_total", "Pictures fetched from URLs", ["outcome"])
-CACHE_LOOKUPS: Final = Counter("sightwire_gateway_embedding_cache_lookups_total", "Query embeddings", ["result"])
 CANARY_QUERIES: Final = Counter(
     "sightwire_gateway_canary_queries_total",
     "Queries of a canary's share: answered by the shadow, by the index because the shadow failed, or left out",

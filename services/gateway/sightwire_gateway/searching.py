@@ -74,7 +74,9 @@ class SearchDesk:
         # Only what the platform embeds is answered otherwise by another model.
         if shadow is None or self._indexes.plan(index, question).embedding is Embedding.NOTHING:
             return await ask_index()
-        ask_shadow = partial(self._indexes.answer, shadow, question)
+        # Both search: how long they take is compared, and one of them may have the answer in the cache.
+        ask_shadow = partial(self._indexes.answer, shadow, question, is_fresh=True)
+        ask_index = partial(ask_index, is_fresh=True)
         return await self._canaries.answer(CanaryQuery(record.name, shadow.name, query, ask_index, ask_shadow))
 
     def _shadow_to_ask(self, record: CollectionRecord, query: str) -> CollectionRecord | None:

@@ -2,14 +2,15 @@
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
 
+from sightwire.cache.settings import CacheSettings
 from sightwire.contracts.names import CollectionName
 from sightwire.contracts.reviews import ReviewerId
-from sightwire.settings import RELOADABLE, Port, SharedSettings
+from sightwire.settings import RELOADABLE, Port
 
 _MEBIBYTE = 1024 * 1024
 
 
-class GatewaySettings(SharedSettings):
+class GatewaySettings(CacheSettings):
     """Where the gateway answers, whom it asks, and what it accepts."""
 
     gateway_host: str = Field(default="127.0.0.1", description="Address to bind to; others than loopback need a key")
@@ -86,8 +87,13 @@ class GatewaySettings(SharedSettings):
         description="How long reading a backup back, or removing old ones, may take",
         json_schema_extra=RELOADABLE,
     )
-    gateway_embedding_cache_entries: NonNegativeInt = Field(
-        default=10_000,
-        description="Query texts whose vectors are kept in memory; 0 switches the cache off",
-        json_schema_extra=RELOADABLE,
+    gateway_embedding_cache_bytes: NonNegativeInt = Field(
+        default=32 * _MEBIBYTE, description="Memory for vectors of query texts; 0 switches this cache off"
+    )
+    gateway_embedding_cache_seconds: PositiveFloat = Field(default=86_400.0, description="How long they are kept")
+    gateway_query_cache_bytes: NonNegativeInt = Field(
+        default=64 * _MEBIBYTE, description="Memory for answers of searches; 0 switches this cache off"
+    )
+    gateway_query_cache_seconds: PositiveFloat = Field(
+        default=600.0, description="How long they are kept at most; a new state of the index ends them before"
     )

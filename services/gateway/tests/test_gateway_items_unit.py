@@ -16,6 +16,8 @@ from sightwire_gateway.item_checks import check_item
 from sightwire_gateway.item_requests import ItemRequest
 from sightwire_gateway.paths import item_id_from_path, item_path
 
+from sightwire.cache.levels import MultiLevelCache
+from sightwire.cache.options import CacheOptions
 from sightwire.contracts.collections import CollectionRecord, CollectionSpec
 from sightwire.errors import InvalidInputError, InvalidVectorError
 from sightwire.v1 import embedder_pb2
@@ -89,15 +91,23 @@ async def test_lines_are_put_together():
     assert [line async for line in lines_of(chunks(), max_line_bytes=100)] == [b'{"a":1}', b'{"b":2}', b'{"c":3}']
 
 
-def test_the_cache_forgets_what_was_not_asked_for_the_longest():
-    cache = EmbeddingCache(2)
-    cache.keep("s", "a", b"1")
-    cache.keep("s", "b", b"2")
-    assert cache.find("s", "a") == b"1"
-    cache.keep("s", "c", b"3")
-    assert cache.find("s", "b") is None
-    assert cache.find("s", "a") == b"1"
-    assert cache.find("other space", "a") is None
+async def test_vectors_are_kept_by_space_and_text():
+    async with MultiLevelCache(CacheOptions("embeddings-of-a-test")) as cache:
+        embeddings = EmbeddingCache(cache)
+        embedded = []
+
+        async def vector(space, text, found_space=None):
+            async def embed():
+                embedded.append((space, text))
+                return f"{space} {text}".encode(), found_space or space
+
+            return await embeddings.vector(space, text, embed)
+
+        for _ in range(2):
+            assert await vector("s", "a") == (b"s a", "s")
+            assert await vector("t", "a") == (b"t a", "t")
+            assert await vector("s", "b", "another space") == (b"s b", "another space")
+        assert embedded == [("s", "a"), ("t", "a"), ("s", "b"), ("s", "b")]
 
 
 MODEL = embedder_pb2.DescribeModelResponse(

@@ -5,9 +5,10 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from sightwire import __version__
+from sightwire.cache.accounting import CachesAccounting
 from sightwire.service.operations import reload_action
 from sightwire.telemetry.metrics import METRICS_CONTENT_TYPE, render_metrics
-from sightwire_gateway.answers import json_response
+from sightwire_gateway.answers import json_response, model_response
 from sightwire_gateway.gateway import GatewayParts
 
 router = APIRouter(tags=["operations"])
@@ -81,6 +82,17 @@ async def ready(gateway: GatewayParts) -> Response:
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
 async def metrics() -> Response:
     return Response(render_metrics(), media_type=METRICS_CONTENT_TYPE)
+
+
+@router.get(
+    "/metrics/cache_accounting",
+    summary="What the caches did, exactly",
+    response_class=Response,
+    responses={200: {"model": CachesAccounting}},
+)
+async def cache_accounting(gateway: GatewayParts) -> Response:
+    """All caches together and each by itself; of all gateways where they share a server that answers."""
+    return model_response(await gateway.caches.accounting())
 
 
 # Whoever may ask for anything may ask for this: it reads a file that only the machine's owner writes.
