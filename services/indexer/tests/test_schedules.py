@@ -1,6 +1,7 @@
 """Schedules of a collection on a real server, from being put to being paused, and over a crash."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from nats.js.errors import KeyNotFoundError
 from prometheus_client import REGISTRY
+from sightwire_indexer.schedules import history, runs
 from sightwire_indexer.schedules.desk import ScheduleDesk
 
 from services.indexer.tests.indexer_world import collection_record
@@ -55,7 +57,7 @@ class RecordedOperations:
     async def record(self, requested_by: str, command: Command | None = None, **members: Any) -> OperationRecord:
         """Stores an operation that runs."""
         record = OperationRecord(
-            id=f"o{len(self._states) + 1}",
+            id=uuid.uuid4().hex,
             collection=self.collection.name,
             collection_uid=self.collection.uid,
             command=command or Scan(),
@@ -308,6 +310,26 @@ async def test_a_deleted_schedule_is_gone_though_its_operation_goes_on(world: Sc
             await desk.calendar("yearly", 1)
         world.operations.end(OperationState.SUCCEEDED)
         assert (await desk.put("yearly", YEARLY)).runs == ()
+
+
+async def test_a_run_that_another_index_began_is_followed_to_its_end(
+    world: ScheduleWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a promotion: the operation is one of the index that answered before."""
+    monkeypatch.setattr(runs, "_ASK_AGAIN_SECONDS", 0.05)
+    before = RecordedOperations(world.bus, collection_record(f"{world.collection.name}--1", uid="111111111111"))
+    operation = await before.record("schedule yearly")
+    record = await world.desk().put("yearly", YEARLY)
+    begun = history.begun(record, world.now(), world.now(), "cron")
+    await world.store(history.identified(begun, operation.id))
+    async with world.running() as desk:
+        await desk.calendar("yearly", 1)
+        assert await world.outcomes("yearly") == [Outcome.RUNNING]
+        before.end(OperationState.SUCCEEDED)
+        key = subjects.operation_key(operation.collection, operation.id)
+        ended = await before.wait(operation.id)
+        await (await world.bus.bucket(OPERATIONS)).put(key, ended.model_dump_json().encode())
+        await world.until_outcomes("yearly", Outcome.SUCCEEDED)
 
 
 async def test_schedules_of_a_deleted_collection_of_the_name_are_dropped(world: ScheduleWorld) -> None:
