@@ -57,6 +57,7 @@ from sightwire_gateway.manifest_versions import ManifestVersions
 from sightwire_gateway.owners import IndexOwners
 from sightwire_gateway.pictures import PictureDesk
 from sightwire_gateway.pipeline_runs import PipelineRuns
+from sightwire_gateway.product_similarity import ProductSimilarity
 from sightwire_gateway.query_cache import QueryCache
 from sightwire_gateway.restoring import Restoring
 from sightwire_gateway.routes import (
@@ -72,6 +73,7 @@ from sightwire_gateway.routes import (
     models,
     operations,
     pipelines,
+    product_similarity,
     reviewers,
     reviews,
     runs,
@@ -98,6 +100,7 @@ _ROUTERS = (
     search.router,
     visual_search.router,
     semantic_search.router,
+    product_similarity.router,
     clicks.router,
     batches.router,
     images.router,
@@ -250,6 +253,7 @@ async def open_gateway(
             schedules=RecordReader(bus, SCHEDULES, ScheduleRecord),
             search=SearchDesk(desk, indexes, canaries),
             searcher=searcher,
+            similarity=ProductSimilarity(embedder),
             statuses=statuses,
             thumbnails=Thumbnails(blobs, threads, max_pixels=settings.gateway_max_pixels),
             training=TrainingRuns(bus),

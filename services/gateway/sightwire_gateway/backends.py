@@ -1,6 +1,6 @@
 """The services behind the gateway, as it needs them: typed calls with deadlines, whose errors are the platform's."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
@@ -15,6 +15,7 @@ from sightwire_gateway.embedding_cache import EmbeddingCache, VectorInSpace
 
 _PROBE_SECONDS: Final = 2.0
 _DESCRIBE_SECONDS: Final = 5.0
+_TEXTS_AT_ONCE: Final = 64
 
 Response = TypeVar("Response")
 
@@ -44,6 +45,29 @@ class EmbedderClient:
         self._count("text", response.space, response.model_seconds)
         return response.vectors.data, response.space
 
+    async def embed_texts(self, texts: Sequence[str], *, space: str) -> list[VectorInSpace]:
+        """Vectors of texts in a space, in their order, and the space that each is in; from the cache those that it has.
+
+        Raises:
+            SightwireError: the embedder's, or that it does not answer.
+        """
+        distinct = list(dict.fromkeys(texts))
+        found = await self._cache.vectors(space, distinct, partial(self._embed_texts, space))
+        by_text = dict(zip(distinct, found, strict=True))
+        return [by_text[text] for text in texts]
+
+    async def _embed_texts(self, space: str, texts: Sequence[str]) -> list[VectorInSpace]:
+        found: list[VectorInSpace] = []
+        # One after the other, so that queries of others come in between.
+        for first in range(0, len(texts), _TEXTS_AT_ONCE):
+            request = embedder_pb2.EmbedTextsRequest(texts=texts[first : first + _TEXTS_AT_ONCE], space=space)
+            response = await _answer(self._stub.EmbedTexts(request, timeout=self.deadline_seconds), "embedder")
+            self._count("text", response.space, response.model_seconds, len(request.texts))
+            row_bytes = 4 * response.vectors.dimension
+            rows = range(0, len(response.vectors.data), row_bytes)
+            found += [(response.vectors.data[start : start + row_bytes], response.space) for start in rows]
+        return found
+
     async def embed_image(self, picture: bytes, *, space: str) -> tuple[bytes, str]:
         """Vector of a picture's bytes in a space, and the space that it is in.
 
@@ -66,8 +90,8 @@ class EmbedderClient:
         self._models[response.space] = response.name
         return response
 
-    def _count(self, kind: str, space: str, model_seconds: float) -> None:
-        metrics.EMBEDDINGS.labels(kind).inc()
+    def _count(self, kind: str, space: str, model_seconds: float, vectors: int = 1) -> None:
+        metrics.EMBEDDINGS.labels(kind).inc(vectors)
         metrics.INFERENCE_SECONDS.labels(self._models.get(space, space)).observe(model_seconds)
 
 

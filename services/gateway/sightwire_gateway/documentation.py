@@ -17,6 +17,7 @@ from sightwire_gateway.index_requests import OperationCommand, PruneRequest, Res
 from sightwire_gateway.item_requests import BatchRequest, ItemRequest
 from sightwire_gateway.model_requests import AliasCommand, DeprecateCommand, RegisterCommand, RollBackCommand
 from sightwire_gateway.pipeline_requests import RunCommand
+from sightwire_gateway.predict_requests import PredictRequest
 from sightwire_gateway.problems import PROBLEM_CONTENT_TYPE, Problem
 from sightwire_gateway.review_requests import CommentCommand, DecisionCommand, DelegateCommand, ReassignCommand
 from sightwire_gateway.search_requests import SearchRequest
@@ -39,6 +40,7 @@ _OWN_MODELS: Final[tuple[type[BaseModel], ...]] = (
     ItemRequest,
     ModelNotes,
     OperationCommand,
+    PredictRequest,
     Problem,
     PruneRequest,
     ReassignCommand,

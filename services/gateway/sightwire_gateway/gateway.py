@@ -26,6 +26,7 @@ from sightwire_gateway.ingest import Ingest
 from sightwire_gateway.owners import IndexOwners
 from sightwire_gateway.pictures import PictureDesk
 from sightwire_gateway.pipeline_runs import PipelineRuns
+from sightwire_gateway.product_similarity import ProductSimilarity
 from sightwire_gateway.restoring import Restoring
 from sightwire_gateway.searching import SearchDesk
 from sightwire_gateway.settings import GatewaySettings
@@ -57,6 +58,7 @@ class Gateway:
     schedules: RecordReader[ScheduleRecord]
     search: SearchDesk
     searcher: SearcherClient
+    similarity: ProductSimilarity
     statuses: ItemStatusStore
     thumbnails: Thumbnails
     training: TrainingRuns

@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from sightwire.contracts.models import ModelId
 from sightwire.errors import InvalidInputError, SightwireError, TooLargeError, UnavailableError
 from sightwire_gateway import similarity_metrics
 from sightwire_gateway.backends import EmbedderClient
-from sightwire_gateway.predict_requests import Match, PredictAnswer, PredictRequest, QueryMatches
+from sightwire_gateway.predict_requests import PredictRequest
 from sightwire_gateway.settings import GatewaySettings
 from sightwire_gateway.similarity import SCORE_DIGITS, Comparison, compare
 
+#: Every query repeats the descriptions that it is answered with.
+_MAX_ANSWER_CHARACTERS: Final = 32 * 1024 * 1024
 #: A model that is switched off, and unloaded, between two calls is a rare thing.
 _ATTEMPTS: Final = 3
 
@@ -26,8 +29,8 @@ class ProductSimilarity:
     def __init__(self, embedder: EmbedderClient) -> None:
         self._embedder = embedder
 
-    async def predict(self, request: PredictRequest, settings: GatewaySettings) -> PredictAnswer:
-        """The descriptions of each query, best first. All texts are compared by one and the same model.
+    async def predict(self, request: PredictRequest, settings: GatewaySettings) -> bytes:
+        """JSON of a PredictAnswer. All texts are compared by one and the same model.
 
         Raises:
             InvalidInputError: a text without anything visible in it.
@@ -38,13 +41,17 @@ class ProductSimilarity:
         started = time.perf_counter()
         queries = len(request.query)
         model, vectors = await self._embed([*request.query, *request.product_descriptions])
-        comparison = await asyncio.to_thread(
-            compare, vectors[:queries], vectors[queries:], threshold=request.threshold, top_k=request.top_k
-        )
+        # In a thread: there may be a hundred thousand pairs.
+        comparison, results = await asyncio.to_thread(_compared, request, vectors[:queries], vectors[queries:])
         seconds = time.perf_counter() - started
         similarity_metrics.count(comparison, seconds)
-        return PredictAnswer(
-            results=_results(request, comparison), model=model[0], space=model[1], took_ms=round(seconds * 1000, 3)
+        return orjson.dumps(
+            {
+                "results": orjson.Fragment(results),
+                "model": {"name": model[0].name, "version": model[0].version},
+                "space": model[1],
+                "took_ms": round(seconds * 1000, 3),
+            }
         )
 
     async def _embed(self, texts: Sequence[str]) -> tuple[tuple[ModelId, str], NDArray[np.float32]]:
@@ -90,17 +97,28 @@ def check_texts(request: PredictRequest, settings: GatewaySettings) -> None:
                 )
             if not text.strip():
                 raise InvalidInputError(f"{name}.{index}: expected a text with at least one visible character")
+    longest = sorted(map(len, request.product_descriptions), reverse=True)[: request.top_k]
+    if len(request.query) * sum(longest) > _MAX_ANSWER_CHARACTERS:
+        raise TooLargeError(
+            f"the answer could have {len(request.query) * sum(longest)} characters of descriptions, and may have "
+            f"{_MAX_ANSWER_CHARACTERS}; ask for a smaller top_k, or for fewer queries at once"
+        )
 
 
-def _results(request: PredictRequest, comparison: Comparison) -> list[QueryMatches]:
-    descriptions = request.product_descriptions
-    return [
-        QueryMatches(
-            query=query,
-            matches=[
-                Match(index=index, product_description=descriptions[index], score=round(score, SCORE_DIGITS))
+def _compared(
+    request: PredictRequest, queries: NDArray[np.float32], descriptions: NDArray[np.float32]
+) -> tuple[Comparison, bytes]:
+    """The comparison, and JSON of its QueryMatches."""
+    comparison = compare(queries, descriptions, threshold=request.threshold, top_k=request.top_k)
+    texts = request.product_descriptions
+    results = [
+        {
+            "query": query,
+            "matches": [
+                {"index": index, "product_description": texts[index], "score": round(score, SCORE_DIGITS)}
                 for index, score in zip(positions.tolist(), scores.tolist(), strict=True)
             ],
-        )
+        }
         for query, (positions, scores) in zip(request.query, comparison.ranked, strict=True)
     ]
+    return comparison, orjson.dumps(results)

@@ -48,6 +48,12 @@ class GatewaySettings(CacheSettings):
     gateway_max_query_characters: PositiveInt = Field(
         default=10_000, description="Longest query text", json_schema_extra=RELOADABLE
     )
+    gateway_max_predict_queries: PositiveInt = Field(
+        default=100, description="Most queries of one POST /predict", json_schema_extra=RELOADABLE
+    )
+    gateway_max_predict_descriptions: PositiveInt = Field(
+        default=1000, description="Most descriptions of one POST /predict", json_schema_extra=RELOADABLE
+    )
     gateway_max_uploads: PositiveInt = Field(default=32, description="Uploads read at once; more wait, then get 429")
     gateway_upload_seconds: PositiveFloat = Field(
         default=120.0, description="Longest time for a request's body", json_schema_extra=RELOADABLE

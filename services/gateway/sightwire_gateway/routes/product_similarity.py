@@ -34,7 +34,7 @@ _SERVED = "/v1/served-models"
 async def predict(request: Request, gateway: GatewayParts) -> Response:
     """For each query the descriptions ranked by cosine similarity, as the default model of the embedders sees it."""
     wanted = await gateway.bodies.read_json(request, PredictRequest)
-    return model_response(await gateway.similarity.predict(wanted, gateway.settings))
+    return Response(await gateway.similarity.predict(wanted, gateway.settings), media_type="application/json")
 
 
 @router.post(
