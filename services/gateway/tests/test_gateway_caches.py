@@ -3,14 +3,19 @@
 import asyncio
 import base64
 import io
+import os
+import re
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 from PIL import Image
+from sightwire_gateway.settings import GatewaySettings
 
 from services.gateway.tests.conftest import SettingsFactory
 from services.gateway.tests.http_gateway import RunningGateway, run_gateway
@@ -19,9 +24,10 @@ from sightwire.bus.searchers import announce_searcher, withdraw_searcher
 from sightwire.contracts import subjects
 from sightwire.contracts.events import IndexReady, SearcherAnnouncement
 from sightwire.platform.nats_server import NatsServer
+from sightwire.platform.ports import find_free_port
 from sightwire.v1 import searcher_pb2
 from tests.plugin.cache_server import CacheServer
-from tests.plugin.waiting import Eventually
+from tests.plugin.waiting import Eventually, wait_until
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -431,3 +437,87 @@ async def test_while_the_bus_is_away_searches_go_to_the_searcher(
         await platform.load("one", asked.name, asked.uid, 8)
         await asked.wait(asked.is_kept)
         assert await asked.ids() == ["new"]
+
+
+async def test_accounting_is_exact_over_processes_and_threads(
+    settings: SettingsFactory,
+    platform: Platform,
+    fresh_cache_server: CacheServer,
+    unique_name: NewName,
+    eventually: Eventually,
+) -> None:
+    questions, threads, rounds = 10, 8, 6
+    async with run_gateway(settings, cache_url=fresh_cache_server.url) as gateway, AsyncExitStack() as stack:
+        asked = Asked(gateway, platform, unique_name())
+        await asked.open()
+        asked.finds("a")
+        urls = [await stack.enter_async_context(gateway_process(gateway.gateway.settings)) for _ in range(2)]
+        async with httpx.AsyncClient(trust_env=False) as http:
+
+            async def keep_answers() -> bool:
+                for url in urls:
+                    await http.post(f"{url}/v1/collections/{asked.name}/search", json={"query": {"text": "warm up"}})
+                pages = [(await http.get(f"{url}/metrics")).text for url in urls]
+                return all(re.search(r'lookups_total\{cache="query-answers".*"hit"\} [1-9]', page) for page in pages)
+
+            await eventually(keep_answers)
+
+            async def counted() -> dict[str, Any]:
+                every = [(await http.get(f"{url}/metrics/cache_accounting")).json() for url in (*urls, *urls)]
+                assert all(one["consistent"] and one["counted"] == "server" for one in every)
+                return dict(every[-1]["caches"]["query-answers"])
+
+            def ask(thread: int) -> None:
+                with httpx.Client(base_url=urls[thread % 2], trust_env=False, timeout=30) as own:
+                    for number in range(questions * rounds):
+                        query = {"query": {"text": f"of all {(thread + number) % questions}"}}
+                        answer = own.post(f"/v1/collections/{asked.name}/search", json=query)
+                        assert [hit["id"] for hit in answer.json()["hits"]] == ["a"]
+
+            before = await counted()
+            await asyncio.gather(*(asyncio.to_thread(ask, thread) for thread in range(threads)), look_on(counted))
+            after = await counted()
+    lookups = questions * rounds * threads
+    assert after["lookups"] - before["lookups"] == lookups
+    assert after["hits"] + after["misses"] == after["lookups"]
+    assert after["sets"] - before["sets"] >= questions
+    assert after["misses"] - before["misses"] <= lookups // 2
+
+
+async def look_on(look: Callable[[], Awaitable[object]]) -> None:
+    for _ in range(10):
+        await look()
+
+
+@asynccontextmanager
+async def gateway_process(chosen: GatewaySettings) -> AsyncIterator[str]:
+    """A gateway as a process of its own, beside one of these settings; its URL."""
+    port = find_free_port()
+    assert chosen.nats_password is not None
+    environment = {
+        **os.environ,
+        "SIGHTWIRE_NATS_URL": chosen.nats_url,
+        "SIGHTWIRE_NATS_USER": chosen.nats_user or "",
+        "SIGHTWIRE_NATS_PASSWORD": chosen.nats_password.get_secret_value(),
+        "SIGHTWIRE_BLOBS_URL": chosen.blobs_url,
+        "SIGHTWIRE_CACHE_URL": chosen.cache_server_url or "",
+        "SIGHTWIRE_GATEWAY_PORT": str(port),
+        "SIGHTWIRE_GATEWAY_SEARCHER_ADDRESS": chosen.gateway_searcher_address,
+        "SIGHTWIRE_GATEWAY_EMBEDDER_ADDRESS": chosen.gateway_embedder_address,
+    }
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "sightwire_gateway", env=environment)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+
+            async def is_alive() -> bool:
+                try:
+                    return (await http.get("/livez")).status_code == 200
+                except httpx.TransportError:
+                    return False
+
+            await wait_until(is_alive, 30)
+        yield url
+    finally:
+        process.terminate()
+        await process.wait()
