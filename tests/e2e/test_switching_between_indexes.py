@@ -1,21 +1,26 @@
-"""A collection with a shadow, with everything behind it: the switch between them fails no query and mixes no answer."""
+"""A collection with a shadow, with everything behind it: switching between them fails no query and mixes no answer, and
+a canary answers its share."""
 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import grpc.aio
 import httpx
 import pytest_asyncio
+from nats.aio.msg import Msg
 
 from sightwire.bus.collections import CollectionRegistry
 from sightwire.bus.connection import Bus
+from sightwire.client import AsyncSightwire
 from sightwire.contracts import subjects
-from sightwire.contracts.collections import new_collection_uid, new_shadow_name
+from sightwire.contracts.collections import Canary, new_collection_uid, new_shadow_name
 from sightwire.contracts.events import IngestEvent
+from sightwire.contracts.migrations import CanaryObservation, Click
 from sightwire.platform.running_platform import RunningPlatform
 from sightwire.settings import SharedSettings
 from sightwire.v1 import searcher_pb2, searcher_pb2_grpc
@@ -26,6 +31,8 @@ ITEMS: Final = 24
 QUERY_THREADS: Final = 4
 SWITCHES: Final = 8
 ANSWERS_AFTER_A_SWITCH: Final = 8
+#: Answered by each of the indexes, at least.
+CANARY_QUERIES: Final = 8
 #: Tag of the items by the index that holds them.
 OWN, SHADOW = "own", "shadow"
 
@@ -91,7 +98,7 @@ async def indexes(platform: RunningPlatform, bus: Bus, unique_name: Callable[...
                     accepted_at=datetime.now(UTC),
                 )
                 await bus.publish(subjects.ingest(index), event.model_dump_json().encode(), {})
-            await wait_until(lambda index=index: _is_filled(platform, index), deadline=60, describe="the index's items")
+            await wait_until(partial(_is_filled, platform, index), deadline=60, describe="the index's items")
         # Only now: embedders would pass the items on to a shadow that the record names.
         yield Indexes(registry, http, name, shadow)
         await registry.delete(name)
@@ -122,6 +129,9 @@ async def test_switching_fails_no_query_and_mixes_no_answer(indexes: Indexes) ->
             answered[tags.pop()] += 1
             number += 1
 
+    def has_gone_on(tag: str, wanted: int) -> bool:
+        return answered[tag] >= wanted or any(thread.done() for thread in threads)
+
     await indexes.change(shadows=(indexes.shadow,))
     threads = [asyncio.create_task(query(thread)) for thread in range(QUERY_THREADS)]
     try:
@@ -129,13 +139,46 @@ async def test_switching_fails_no_query_and_mixes_no_answer(indexes: Indexes) ->
             answering, tag = (indexes.shadow, SHADOW) if switch % 2 == 0 else (None, OWN)
             await indexes.change(answering=answering)
             wanted = answered[tag] + ANSWERS_AFTER_A_SWITCH
-            await wait_until(
-                lambda tag=tag, wanted=wanted: answered[tag] >= wanted or any(thread.done() for thread in threads),
-                deadline=30,
-            )
+            await wait_until(partial(has_gone_on, tag, wanted), deadline=30)
     finally:
         stopping.set()
         await asyncio.gather(*threads)
     assert set(answered) == {OWN, SHADOW}
     described = (await indexes.http.get(f"/v1/collections/{indexes.name}")).json()
     assert (described["name"], described["items"], described["answering"]) == (indexes.name, ITEMS, None)
+
+
+async def test_a_canary_answers_its_share_and_compares_both(
+    platform: RunningPlatform, bus: Bus, indexes: Indexes
+) -> None:
+    observed: list[CanaryObservation] = []
+    clicks: list[Click] = []
+
+    async def hear(message: Msg) -> None:
+        observed.append(CanaryObservation.model_validate_json(message.data))
+
+    async def hear_click(message: Msg) -> None:
+        clicks.append(Click.model_validate_json(message.data))
+
+    heard = [
+        await bus.client.subscribe(subjects.canary(indexes.name), cb=hear),
+        await bus.client.subscribe(subjects.canary_click(indexes.name), cb=hear_click),
+    ]
+    await indexes.change(shadows=(indexes.shadow,), canary=Canary(shadow=indexes.shadow, share=0.5))
+    answered: dict[str, set[str]] = {OWN: set(), SHADOW: set()}
+    async with AsyncSightwire(platform.gateway_url) as client:
+        while min(map(len, answered.values())) < CANARY_QUERIES:
+            number = sum(map(len, answered.values()))
+            assert number < CANARY_QUERIES * 20, f"the share is not kept: {answered}"
+            results = await client.search(indexes.name, text=f"a {WORDS[number % len(WORDS)]} {number}")
+            (tag,) = {tag for hit in results.hits for tag in hit.item["tags"]}
+            answered[tag].add(results.query_id)
+        await client.tell_click(indexes.name, results.query_id, results.hits[0].id, rank=1)
+    await wait_until(lambda: len(observed) == len(answered[SHADOW]) and clicks)
+    assert {seen.query for seen in observed} == answered[SHADOW]
+    assert all(seen.answered_by_shadow and seen.shadow_error is None for seen in observed)
+    # The same model made both.
+    assert {seen.overlap for seen in observed} == {1.0}
+    assert (clicks[0].query, clicks[0].item) == (results.query_id, results.hits[0].id)
+    for subscription in heard:
+        await subscription.unsubscribe()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx
@@ -138,12 +139,15 @@ async def test_a_switch_under_load_fails_no_query_and_mixes_no_answer(
                 assert len(indexes) == 1, f"an answer of several indexes: {indexes}"
                 answered[indexes.pop()] += 1
 
+        def has_gone_on(name: str, wanted: int) -> bool:
+            return answered[name] > wanted or any(thread.done() for thread in threads)
+
         threads = [asyncio.create_task(query((running, other)[thread % 2], thread)) for thread in range(4)]
         try:
             for index in (shadowed.shadow, None) * 5:
                 await shadowed.change(answering=index)
-                seen = answered[index or shadowed.name]
-                await wait_until(lambda seen=seen, name=index or shadowed.name: answered[name] > seen + 4)
+                name = index or shadowed.name
+                await wait_until(partial(has_gone_on, name, answered[name] + 4))
         finally:
             stopping.set()
             await asyncio.gather(*threads)
