@@ -23,7 +23,7 @@ MAX_IN_FLIGHT = 3
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def running(gateway_settings: SettingsFactory) -> AsyncIterator[RunningGateway]:
-    limits = {"gateway_canary_seconds": SHADOW_SECONDS, "gateway_canary_queries": MAX_IN_FLIGHT}
+    limits: dict[str, Any] = {"gateway_canary_seconds": SHADOW_SECONDS, "gateway_canary_queries": MAX_IN_FLIGHT}
     async with run_gateway(gateway_settings, **limits) as gateway:
         yield gateway
 
