@@ -51,22 +51,21 @@ class EmbedderClient:
         Raises:
             SightwireError: the embedder's, or that it does not answer.
         """
+        found: dict[str, VectorInSpace] = {}
         distinct = list(dict.fromkeys(texts))
-        found = await self._cache.vectors(space, distinct, partial(self._embed_texts, space))
-        by_text = dict(zip(distinct, found, strict=True))
-        return [by_text[text] for text in texts]
+        # One batch after the other, so that queries of others come in between.
+        for first in range(0, len(distinct), _TEXTS_AT_ONCE):
+            batch = distinct[first : first + _TEXTS_AT_ONCE]
+            vectors = await self._cache.vectors(space, batch, partial(self._embed_texts, space))
+            found.update(zip(batch, vectors, strict=True))
+        return [found[text] for text in texts]
 
     async def _embed_texts(self, space: str, texts: Sequence[str]) -> list[VectorInSpace]:
-        found: list[VectorInSpace] = []
-        # One after the other, so that queries of others come in between.
-        for first in range(0, len(texts), _TEXTS_AT_ONCE):
-            request = embedder_pb2.EmbedTextsRequest(texts=texts[first : first + _TEXTS_AT_ONCE], space=space)
-            response = await _answer(self._stub.EmbedTexts(request, timeout=self.deadline_seconds), "embedder")
-            self._count("text", response.space, response.model_seconds, len(request.texts))
-            row_bytes = 4 * response.vectors.dimension
-            rows = range(0, len(response.vectors.data), row_bytes)
-            found += [(response.vectors.data[start : start + row_bytes], response.space) for start in rows]
-        return found
+        request = embedder_pb2.EmbedTextsRequest(texts=texts, space=space)
+        response = await _answer(self._stub.EmbedTexts(request, timeout=self.deadline_seconds), "embedder")
+        self._count("text", response.space, response.model_seconds, len(texts))
+        data, row_bytes = response.vectors.data, 4 * response.vectors.dimension
+        return [(data[start : start + row_bytes], response.space) for start in range(0, len(data), row_bytes)]
 
     async def embed_image(self, picture: bytes, *, space: str) -> tuple[bytes, str]:
         """Vector of a picture's bytes in a space, and the space that it is in.

@@ -15,7 +15,7 @@ from sightwire_gateway import similarity_metrics
 from sightwire_gateway.backends import EmbedderClient
 from sightwire_gateway.predict_requests import PredictRequest
 from sightwire_gateway.settings import GatewaySettings
-from sightwire_gateway.similarity import SCORE_DIGITS, Comparison, compare
+from sightwire_gateway.similarity import SCORE_DIGITS, Comparison, Scores, compare
 
 #: Every query repeats the descriptions that it is answered with.
 _MAX_ANSWER_CHARACTERS: Final = 32 * 1024 * 1024
@@ -115,10 +115,16 @@ def _compared(
         {
             "query": query,
             "matches": [
-                {"index": index, "product_description": texts[index], "score": round(score, SCORE_DIGITS)}
-                for index, score in zip(positions.tolist(), scores.tolist(), strict=True)
+                {"index": index, "product_description": texts[index], "score": score}
+                for index, score in zip(positions.tolist(), _shown(scores), strict=True)
             ],
         }
         for query, (positions, scores) in zip(request.query, comparison.ranked, strict=True)
     ]
     return comparison, orjson.dumps(results)
+
+
+def _shown(scores: Scores) -> list[float]:
+    # Once more: float32 has no decimals.
+    rounded: list[float] = np.round(scores.astype(np.float64), SCORE_DIGITS).tolist()
+    return rounded
