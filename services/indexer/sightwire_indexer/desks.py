@@ -80,7 +80,7 @@ class CollectionDesks:
         self._rebuilder = Rebuilder(
             record, writer, activation, options.rebuilds, writing=writing, safe_version=safe_version
         )
-        self._backup_taking = BackupTaking(record, writer, blobs, backups, writing=writing)
+        backup_taking = BackupTaking(record, writer, blobs, backups, writing=writing)
         self.operations = OperationDesk(
             record,
             OperationStore(bus),
@@ -89,7 +89,7 @@ class CollectionDesks:
                 "validate": switches.validate,
                 "switch": switches.switch,
                 "rollback": switches.rollback,
-                "backup": self._backup_taking.carry_out,
+                "backup": backup_taking.carry_out,
                 "restore": Restoring(record, writer, blobs, backups, bus, activation, writing=writing).carry_out,
                 "scan": Scanner(record, writer, blobs).carry_out,
             },
@@ -110,7 +110,11 @@ class CollectionDesks:
             self.operations, GenerationDesk(writer, self._gatekeeper, writing=writing), self._diagnoser, coverage
         )
         self._users_desk = UsersDesk(
-            bus, standing, control, lambda collection: ScheduleDesk(collection, bus, self.operations, index=record)
+            bus,
+            standing,
+            control,
+            lambda collection: ScheduleDesk(collection, bus, self.operations, index=record),
+            backup_taking.observe,
         )
         # A collection of users has no name but theirs.
         self._responders = [control.responder(bus, record.name, None)] if record.shadow_of is not None else []
@@ -136,5 +140,4 @@ class CollectionDesks:
             self.operations.run(stopping),
             self._users_desk.run(),
             *(responder.run() for responder in self._responders),
-            self._backup_taking.observe(),
         )

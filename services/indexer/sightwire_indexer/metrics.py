@@ -101,13 +101,17 @@ _BY_COLLECTION = (
     VALIDATIONS,
     GATE_FAILURES,
     DAMAGED_SEGMENTS,
-    LAST_BACKUP,
-    BACKUP_BYTES,
-    BACKUP_FAILURES,
 )
+_BY_USERS_COLLECTION = (LAST_BACKUP, BACKUP_BYTES, BACKUP_FAILURES)
 
 
 def forget_collection(collection: str) -> None:
-    """Removes the series of a collection that this indexer does not own any more."""
+    """Removes the series of an index that this indexer does not own any more."""
     for metric in _BY_COLLECTION:
+        metric.remove_by_labels({"collection": collection})
+
+
+def forget_backups(collection: str) -> None:
+    """Removes the series of the backups of a users' collection, for which another indexer answers from now on."""
+    for metric in _BY_USERS_COLLECTION:
         metric.remove_by_labels({"collection": collection})

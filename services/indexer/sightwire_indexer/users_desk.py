@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 from sightwire.bus.connection import Bus
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.errors import ConflictError
+from sightwire_indexer import metrics
 from sightwire_indexer.control import IndexControl
 from sightwire_indexer.schedules.desk import ScheduleDesk
 from sightwire_indexer.standing import Standing
@@ -22,10 +23,13 @@ _FINISH_SECONDS: Final = 5.0
 
 
 class UsersDesk:
-    """Answers requests that name the users' collection, and carries its schedules out. Call `run` once.
+    """Answers requests that name the users' collection, carries its schedules out, tells how old its backups are.
+
+    Call `run` once.
 
     Args:
         make_schedules: the desk of a collection's schedules, not yet running.
+        observe_backups: sets the metrics of the collection's backups.
     """
 
     def __init__(
@@ -34,11 +38,13 @@ class UsersDesk:
         standing: Standing,
         control: IndexControl,
         make_schedules: Callable[[CollectionRecord], ScheduleDesk],
+        observe_backups: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
         self._bus = bus
         self._standing = standing
         self._control = control
         self._make_schedules = make_schedules
+        self._observe_backups = observe_backups
 
     async def run(self) -> None:
         """Works whenever its index answers, until cancelled.
@@ -59,10 +65,12 @@ class UsersDesk:
         responder = self._control.responder(self._bus, collection.name, schedules)
         try:
             async with responder.answering():
-                await run_with_company(self._standing.until_not_answering(), schedules.run())
+                await run_with_company(self._standing.until_not_answering(), schedules.run(), self._observe_backups())
                 await responder.finish(seconds=_FINISH_SECONDS)
         except ConflictError as error:
             if self._standing.alone_since is not None:
                 raise
             # Not a sign of a lost lease here: the schedules changed hands just now.
             logger.warning("schedules are read again", extra={"collection": collection.name, "error": error.detail})
+        finally:
+            metrics.forget_backups(collection.name)

@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from sightwire_indexer import stream_watch
 from sightwire_indexer.operations.store import OperationStore
 
@@ -259,6 +260,9 @@ async def test_schedules_and_backups_follow_the_index_that_answers(moving: Movin
         await moving.promote()
         await moving.change(has_index=False)
         await run_backup(moving.shadow, 2)
+
+        labels = {"collection": moving.own.name}
+        assert REGISTRY.get_sample_value("sightwire_indexer_last_backup_timestamp_seconds", labels)
 
         control = ControlClient(world.bus)
         listed = await control.ask_any(ListBackups(collection=moving.own.name))
