@@ -1,5 +1,6 @@
 """Routes of pipelines and runs, and the Python client's way to them, beside a real orchestrator."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
@@ -7,11 +8,12 @@ from typing import Any
 import orjson
 import pytest
 import pytest_asyncio
+from yaml import safe_load
 
 from services.gateway.tests.conftest import SettingsFactory
 from services.gateway.tests.http_gateway import RunningGateway, run_gateway
 from services.orchestrator.tests.orchestrator_world import orchestrator_world
-from sightwire.client import ApiError, AsyncSightwire
+from sightwire.client import ApiError, AsyncSightwire, Sightwire
 from sightwire.contracts.pipelines import PipelineRunState
 from sightwire.platform.nats_server import NatsServer
 
@@ -203,6 +205,19 @@ async def test_the_client_runs_a_pipeline(running: RunningGateway, unique_name: 
         assert [run.id for run in listed.runs] == [begun.run]
         with pytest.raises(ApiError, match="has ended"):
             await sightwire.runs.cancel(begun.run)
+
+
+async def test_the_blocking_client_runs_a_pipeline(running: RunningGateway, unique_name: Names) -> None:
+    name = unique_name("checked")
+
+    def run() -> list[PipelineRunState]:
+        with Sightwire(running.url) as sightwire:
+            sightwire.pipelines.submit({**safe_load(_CHECKED.format(name=name, version="1")), "description": "a dict"})
+            begun = sightwire.pipelines.run(name, {"number": 3})
+            assert sightwire.runs.wait(begun.run, timeout=60).results == {"checked": 3}
+            return [report.state for report in sightwire.runs.watch(begun.run)]
+
+    assert await asyncio.to_thread(run) == [PipelineRunState.SUCCEEDED]
 
 
 async def test_without_an_orchestrator_it_is_told_how_to_start_one(
