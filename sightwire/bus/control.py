@@ -10,6 +10,7 @@ from sightwire.bus.connection import Bus
 from sightwire.contracts import subjects
 from sightwire.contracts.control import ControlReply, IndexersRequest, IndexRequest
 from sightwire.errors import DeadlineError, SightwireError, TooLargeError, UnavailableError, error_with_code
+from sightwire.telemetry.tracing import current_trace_headers
 
 #: How long an indexer has for an answer, unless the caller says otherwise.
 ANSWER_SECONDS: Final = 30.0
@@ -76,7 +77,9 @@ async def ask(
         SightwireError: whatever was answered, as the error that it was there.
     """
     try:
-        message = await bus.client.request(subject, request.model_dump_json().encode(), timeout=timeout)
+        message = await bus.client.request(
+            subject, request.model_dump_json().encode(), timeout=timeout, headers=current_trace_headers() or None
+        )
     except NoRespondersError:
         raise
     except TimeoutError:

@@ -15,6 +15,7 @@ from sightwire.bus.connection import Bus
 from sightwire.contracts.control import ControlReply
 from sightwire.ending_tasks import end_tasks
 from sightwire.errors import InvalidInputError, SightwireError, TooLargeError, kinds_of
+from sightwire.telemetry.tracing import TRACEPARENT, continuing
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,8 @@ class Responder(Generic[Request]):
         task.add_done_callback(self._answering.discard)
 
     async def _respond(self, message: Msg) -> None:
-        reply = await self._reply_to(message.data)
+        with continuing((message.headers or {}).get(TRACEPARENT)):
+            reply = await self._reply_to(message.data)
         if reply.error is not None:
             logger.info("refused a request", extra={"subject": self._subject, "error": reply.error})
         if not message.reply:

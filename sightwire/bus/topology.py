@@ -11,6 +11,7 @@ from sightwire.errors import ConfigurationError, UnavailableError
 _NANOSECONDS = 1_000_000_000
 _NAME_IN_USE = 10058
 _REQUEST_SECONDS = 5.0
+_PERSIST_MODE = "persist_mode"
 
 
 async def ensure_topology(client: Client, *, replicas: int) -> None:
@@ -26,7 +27,7 @@ async def ensure_topology(client: Client, *, replicas: int) -> None:
 
 def stream_configuration(stream: StreamDefinition, replicas: int) -> dict[str, Any]:
     """JetStream's configuration of a stream."""
-    return {
+    configuration: dict[str, Any] = {
         "name": stream.name,
         "description": stream.description,
         "subjects": list(stream.subjects),
@@ -42,6 +43,9 @@ def stream_configuration(stream: StreamDefinition, replicas: int) -> dict[str, A
         "duplicate_window": int(stream.duplicate_window * _NANOSECONDS),
         "allow_direct": True,
     }
+    if stream.flush_later and replicas == 1:
+        configuration[_PERSIST_MODE] = "async"
+    return configuration
 
 
 def bucket_configuration(bucket: BucketDefinition, replicas: int) -> dict[str, Any]:
@@ -68,7 +72,7 @@ def bucket_configuration(bucket: BucketDefinition, replicas: int) -> dict[str, A
         # Watchers are told when a key expires.
         configuration["subject_delete_marker_ttl"] = int(bucket.ttl * _NANOSECONDS)
     if bucket.flush_later and replicas == 1:
-        configuration["persist_mode"] = "async"
+        configuration[_PERSIST_MODE] = "async"
     return configuration
 
 
@@ -76,12 +80,25 @@ async def _ensure(client: Client, configuration: dict[str, Any]) -> None:
     name = configuration["name"]
     answer = await _request(client, f"$JS.API.STREAM.CREATE.{name}", configuration)
     if _error_code(answer) == _NAME_IN_USE:
-        answer = await _request(client, f"$JS.API.STREAM.UPDATE.{name}", configuration)
+        answer = await _update(client, configuration)
     if "error" in answer:
         raise ConfigurationError(
             f"stream {name!r} cannot have the configuration it needs: {answer['error'].get('description')}; "
             "nats-server 2.12 or newer with JetStream is expected"
         )
+
+
+async def _update(client: Client, configuration: dict[str, Any]) -> dict[str, Any]:
+    name = configuration["name"]
+    answer = await _request(client, f"$JS.API.STREAM.UPDATE.{name}", configuration)
+    if "error" not in answer:
+        return answer
+    # When it flushes cannot be changed: a stream that was made by another version keeps its way.
+    present = (await _request(client, f"$JS.API.STREAM.INFO.{name}", {})).get("config", {})
+    kept = {key: value for key, value in configuration.items() if key != _PERSIST_MODE}
+    if _PERSIST_MODE in present:
+        kept[_PERSIST_MODE] = present[_PERSIST_MODE]
+    return await _request(client, f"$JS.API.STREAM.UPDATE.{name}", kept)
 
 
 async def _request(client: Client, subject: str, document: dict[str, Any]) -> dict[str, Any]:

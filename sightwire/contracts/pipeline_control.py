@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt, TypeAdapter
 
+from sightwire.contracts.operations import Progress
 from sightwire.contracts.pipelines import (
     PipelineName,
     PipelineRunState,
@@ -138,6 +139,8 @@ class TaskReport(BaseModel):
     elements: NonNegativeInt | None = None
     #: How many outputs came from the cache: 0 or 1, of a mapped task one for each element.
     cached: NonNegativeInt = 0
+    #: While it runs: what it tells of itself, of a mapped task how many elements have ended.
+    progress: Progress | None = None
     started_at: AwareDatetime | None = None
     ended_at: AwareDatetime | None = None
     output: JsonValue = None
@@ -160,6 +163,8 @@ class RunReport(BaseModel):
     #: The task that it failed by.
     failed_task: TaskName | None = None
     error: TaskError | None = None
+    #: How many of its tasks have ended.
+    progress: Progress | None = None
     started_at: AwareDatetime
     deadline: AwareDatetime | None = None
     ended_at: AwareDatetime | None = None

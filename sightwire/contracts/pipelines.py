@@ -21,6 +21,8 @@ from pydantic import (
     StringConstraints,
 )
 
+from sightwire.contracts.operations import Progress
+
 PipelineName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 TaskName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
 TaskType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -221,6 +223,18 @@ class AttemptAbandoned(BaseModel):
     reason: str
 
 
+class AttemptProgress(BaseModel):
+    """Message on `tasks.progress.<run>`: how far an attempt is. Kept nowhere; the next one takes its place."""
+
+    model_config = ConfigDict(frozen=True, title="AttemptProgress")
+
+    run: RunId
+    task: TaskName
+    element: NonNegativeInt | None = None
+    attempt: PositiveInt
+    progress: Progress
+
+
 class PipelineRunEnded(BaseModel):
     """Message on `pipelines.ended.<run>`: a run has ended. One that is retried after that ends again."""
 
@@ -241,7 +255,7 @@ class PipelineRunEnded(BaseModel):
     ended_at: AwareDatetime
 
 
-def attempt_id(attempt: TaskOrder | TaskResult | AttemptAbandoned) -> str:
+def attempt_id(attempt: TaskOrder | TaskResult | AttemptAbandoned | AttemptProgress) -> str:
     """Names an attempt among all attempts of all runs."""
     element = "-" if attempt.element is None else attempt.element
     return f"{attempt.run}.{attempt.task}.{element}.{attempt.attempt}"

@@ -33,6 +33,8 @@ class StreamDefinition:
     refuse_when_full: bool = False
     #: Window in which a repeated `Nats-Msg-Id` is recognised.
     duplicate_window: float = 120.0
+    #: Acknowledge before flushing to disk, where what is lost by it is noticed and made again; docs/decisions/0003.
+    flush_later: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,8 @@ TASKS = StreamDefinition(
     description="Attempts of tasks to be carried out, and what became of them; a message leaves when acknowledged",
     # An orchestrator that stood still for a while may send orders that its successor has sent.
     duplicate_window=300.0,
+    # Runs are in the orchestrator's database: it orders again what is neither here nor answered.
+    flush_later=True,
 )
 PIPELINES = StreamDefinition(
     name="PIPELINES",

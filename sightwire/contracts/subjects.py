@@ -19,6 +19,7 @@ CONTROL_CACHE = "control.cache"
 CONTROL_WORKERS = "control.workers"
 TASKS_ALL = "tasks.*"
 TASK_RESULTS_ALL = "tasks.result.*"
+TASK_PROGRESS_ALL = "tasks.progress.*"
 PIPELINES_ENDED_ALL = "pipelines.ended.*"
 MODELS_REGISTERED = "models.registered"
 MODELS_PROMOTED = "models.promoted"
@@ -103,6 +104,11 @@ def tasks(task_type: str) -> str:
 def task_result(run: str) -> str:
     """Where workers say what became of tasks of a run."""
     return f"tasks.result.{run}"
+
+
+def task_progress(run: str) -> str:
+    """Where workers tell how far tasks of a run are; kept nowhere."""
+    return f"tasks.progress.{run}"
 
 
 def pipeline_ended(run: str) -> str:

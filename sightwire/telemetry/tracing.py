@@ -1,6 +1,7 @@
 """Tracing with OpenTelemetry: one trace per ingested item and per query, across the bus and gRPC."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from opentelemetry import context as otel_context
@@ -73,6 +74,20 @@ def context_from(traceparent: str | None) -> otel_context.Context | None:
     if not traceparent:
         return None
     return _PROPAGATOR.extract({TRACEPARENT: traceparent})
+
+
+@contextmanager
+def continuing(traceparent: str | None) -> Iterator[None]:
+    """Has spans that begin in the block follow the one that `traceparent` names, if any; here nothing is recorded."""
+    context = context_from(traceparent)
+    if context is None:
+        yield
+        return
+    token = otel_context.attach(context)
+    try:
+        yield
+    finally:
+        otel_context.detach(token)
 
 
 def links_to(traceparents: Iterable[str]) -> Sequence[trace.Link]:

@@ -118,3 +118,35 @@ async def test_each_item_of_one_batch_request_has_its_own_complete_trace(
 
     await eventually(the_17th_is_complete, deadline=15)
     assert len({publishing_of(str(item["id"])).trace_id for item in items}) == BATCH
+
+
+async def test_a_run_is_one_trace_with_its_attempts_and_what_they_ask_of_others(
+    async_client: AsyncSightwire,
+    gateway_url: str,
+    trace_receiver: TraceReceiver,
+    unique_name: Callable[..., str],
+    eventually: Eventually,
+) -> None:
+    pipeline = unique_name("traced")
+    tasks = [
+        {"name": "embedded", "type": "embed", "parameters": {"texts": ["a lighthouse"]}},
+        {"name": "each", "type": "embed", "map": "{texts}", "parameters": {"texts": ["{item}"]}},
+    ]
+    await async_client.pipelines.submit(
+        {"name": pipeline, "tasks": tasks, "global_parameters": {"texts": ["a storm", "a boat"]}}
+    )
+    trace_id, headers = new_trace()
+    async with httpx.AsyncClient(base_url=gateway_url) as http:
+        answer = await http.post(f"/v1/pipelines/{pipeline}/runs", json={}, headers=headers)
+    assert answer.is_success, answer.text
+    run = answer.json()["run"]
+    assert (await async_client.runs.wait(run)).state == "succeeded"
+
+    def is_complete() -> bool:
+        assert trace_receiver.edges(trace_id) >= {("gateway", "orchestrator"), ("orchestrator", "embedder")}
+        names = trace_receiver.services(trace_id)["orchestrator"]
+        assert names.count("task embed") == 3, names
+        assert f"run {pipeline}" in names
+        return True
+
+    await eventually(is_complete, deadline=15)

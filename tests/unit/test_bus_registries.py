@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import nats
 import pytest
 from nats.js.errors import NotFoundError as MessageNotFoundError
 
@@ -13,12 +14,22 @@ from sightwire.bus.connection import Bus
 from sightwire.bus.item_status import ItemStatusStore
 from sightwire.bus.leases import LeaseKeeper
 from sightwire.bus.searchers import SearcherDirectory, announce_searcher, withdraw_searcher
-from sightwire.bus.topology import ensure_topology
+from sightwire.bus.topology import ensure_topology, stream_configuration
 from sightwire.contracts import subjects
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.events import ItemState, ItemStatus, SearcherAnnouncement
-from sightwire.contracts.streams import BUCKETS, COLLECTIONS, EMBEDDED, INGEST, REEMBED, STREAMS, StreamDefinition
+from sightwire.contracts.streams import (
+    BUCKETS,
+    COLLECTIONS,
+    EMBEDDED,
+    INGEST,
+    REEMBED,
+    STREAMS,
+    TASKS,
+    StreamDefinition,
+)
 from sightwire.errors import ConflictError, InvalidInputError, UnknownCollectionError
+from sightwire.platform.nats_server import NatsServer
 from tests.plugin.waiting import Eventually
 
 NewName = Callable[..., str]
@@ -61,6 +72,18 @@ async def test_topology_adapts_a_stream_whose_definition_changed(bus: Bus) -> No
     await ensure_topology(bus.client, replicas=1)
     info = await bus.jetstream.stream_info(name)
     assert info.config.max_age == EMBEDDED.max_age
+
+
+async def test_a_stream_of_another_version_keeps_how_it_flushes(fresh_nats_server: NatsServer) -> None:
+    client = await nats.connect(fresh_nats_server.access.url_with_credentials)
+    older = {**stream_configuration(TASKS, replicas=1), "description": "older"}
+    assert older.pop("persist_mode") == "async"
+    await client.request(f"$JS.API.STREAM.CREATE.{TASKS.name}", json.dumps(older).encode())
+    await ensure_topology(client, replicas=1)
+    present = json.loads((await client.request(f"$JS.API.STREAM.INFO.{TASKS.name}")).data)["config"]
+    assert present["description"] == TASKS.description
+    assert present.get("persist_mode") != "async"
+    await client.close()
 
 
 async def test_an_item_that_nobody_saw_has_no_status(bus: Bus, unique_name: NewName) -> None:

@@ -8,7 +8,7 @@ from sightwire.contracts.cache_control import CacheRequest
 from sightwire.contracts.model_control import ModelsRequest
 from sightwire.contracts.models import ModelPromoted, ModelRegistered, ModelRolledBack
 from sightwire.contracts.pipeline_control import PipelinesRequest
-from sightwire.contracts.pipelines import AttemptAbandoned, PipelineRunEnded, TaskOrder, TaskResult
+from sightwire.contracts.pipelines import AttemptAbandoned, AttemptProgress, PipelineRunEnded, TaskOrder, TaskResult
 from sightwire.contracts.review_control import ReviewsRequest
 from sightwire.contracts.streams import MODELS, PIPELINES, TASKS
 
@@ -32,6 +32,11 @@ def describe() -> bytes:
         title="task-result",
         description="What became of an attempt. The first result of an attempt counts.",
     )(_result)
+    broker.subscriber(
+        subjects.TASK_PROGRESS_ALL,
+        title="task-progress",
+        description="How far an attempt is, once a second at most. It is kept nowhere.",
+    )(_progress)
     broker.subscriber(
         subjects.CONTROL_WORKERS,
         title="attempt-abandoned",
@@ -79,6 +84,9 @@ async def _ordered(order: TaskOrder) -> None:
 
 
 async def _result(result: TaskResult) -> None: ...
+
+
+async def _progress(progress: AttemptProgress) -> None: ...
 
 
 async def _abandoned(attempt: AttemptAbandoned) -> None: ...

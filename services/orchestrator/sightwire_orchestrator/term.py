@@ -20,6 +20,7 @@ from sightwire_orchestrator.control.requests import PipelinesDesk
 from sightwire_orchestrator.control.review_requests import ReviewsDesk
 from sightwire_orchestrator.execution.callbacks import CallbackSender
 from sightwire_orchestrator.execution.engine import Engine
+from sightwire_orchestrator.execution.progress import ProgressBoard
 from sightwire_orchestrator.migrations.keeper import MigrationKeeper
 from sightwire_orchestrator.pipelines.storing import store_shipped_pipelines
 from sightwire_orchestrator.registry.events import ModelEventStore
@@ -80,7 +81,8 @@ class TermParts:
             epoch=epoch,
         )
         publisher = ModelEventPublisher(self.bus, ModelEventStore(self.database))
-        requests = PipelinesDesk(self.bus, engine, self.runs, pipelines, self.handlers)
+        board = ProgressBoard()
+        requests = PipelinesDesk(self.bus, engine, self.runs, pipelines, self.handlers, board)
         models = ModelsDesk(self.bus, ModelRegistry(self.database, self.blobs), publisher.look)
         reviews = ReviewsDesk(self.bus, office)
         cache = CacheDesk(self.bus, self.cache)
@@ -93,6 +95,7 @@ class TermParts:
                 callbacks.sending(),
                 _kept_at(office),
                 publisher.publishing(),
+                board.listening(self.bus),
                 requests.answering(),
                 models.answering(),
                 reviews.answering(),

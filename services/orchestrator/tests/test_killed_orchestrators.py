@@ -147,6 +147,22 @@ async def test_runs_go_on_when_the_bus_comes_back(
     assert [line for line in told(tmp_path) if "gated" not in line] == [f"{run}.second 1", f"{run}.third 1"]
 
 
+async def test_orders_that_a_killed_bus_lost_are_sent_again(
+    world: OrchestratorWorld, fresh_nats_server: NatsServer, tmp_path: Path, eventually: Eventually
+) -> None:
+    async with world.service(), world.worker(concurrency=2):
+        run = await world.begin(_fan(tmp_path, 200))
+        for told_before in (20, 100):
+            await eventually(lambda least=told_before: len(told(tmp_path)) >= least)
+            await fresh_nats_server.kill()
+            await fresh_nats_server.start()
+        report = await world.end_of(run)
+    assert report.state is PipelineRunState.SUCCEEDED
+    assert report.tasks[0].output == [1] * 200
+    # Work may be done again, as nobody knows what a killed server kept, but none is left out.
+    assert set(told(tmp_path)) == {f"{run}.task.{element} 1" for element in range(200)}
+
+
 async def test_one_at_a_time_answers(world: OrchestratorWorld, tmp_path: Path) -> None:
     async with world.service(), world.worker():
         other = await world.start_orchestrator()

@@ -72,6 +72,13 @@ async def gated(context: TaskContext, parameters: GatedParameters) -> JsonValue:
     return os.getpid()
 
 
+@handler("half_done")
+async def half_done(context: TaskContext, parameters: GatedParameters) -> JsonValue:
+    """Tells that it is half done, and waits for the gate."""
+    context.progress("waiting", done=1, total=2, unit="gates")
+    return await gated(context, parameters)
+
+
 def tell(folder: Path, line: str) -> None:
     """Appends a line to what is told in a folder."""
     # One write of a few bytes to a file that is opened for appending is whole.
@@ -88,6 +95,6 @@ def told(folder: Path) -> list[str]:
 def watched_handlers() -> HandlerRegistry:
     """A registry of them all."""
     registry = HandlerRegistry()
-    for function in (echo, flaky, broken, hanging, counted, gated):
+    for function in (echo, flaky, broken, hanging, counted, gated, half_done):
         registry.add(function)
     return registry

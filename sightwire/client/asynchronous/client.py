@@ -1,7 +1,7 @@
 """The client whose methods are coroutines; the same as the blocking one otherwise."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
@@ -37,6 +37,7 @@ class AsyncSightwire:
     """A platform at `url` (default: `SIGHTWIRE_URL`, else http://127.0.0.1:8200).
 
     Every method raises ApiError when the platform refuses, and ConnectionFailedError when it does not answer.
+    `on_request` is awaited with each request before it is sent, such as to add headers.
 
     Example::
 
@@ -45,10 +46,18 @@ class AsyncSightwire:
             print([hit.id for hit in results.hits])
     """
 
-    def __init__(self, url: str | None = None, *, api_key: str | None = None, timeout: float = DEFAULT_TIMEOUT) -> None:
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        api_key: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        on_request: Callable[[httpx.Request], Awaitable[None]] | None = None,
+    ) -> None:
         self.url = (url or default_url()).rstrip("/")
         self._timeout = timeout
-        self._http = httpx.AsyncClient(**client_options(self.url, api_key, timeout))
+        hooks = {"request": [on_request] if on_request is not None else []}
+        self._http = httpx.AsyncClient(**client_options(self.url, api_key, timeout), event_hooks=hooks)
         self.collections = Collections(self)
         self.items = Items(self)
         self.index = Index(self)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 import typer
 
 from sightwire.cli.bus import with_bus
+from sightwire.cli.operation_output import ProgressLine
 from sightwire.cli.options import AsJson, DataDir
-from sightwire.cli.output import print_json, print_table, time_text
+from sightwire.cli.output import notices, print_json, print_table, time_text
 from sightwire.contracts.pipelines import PipelineRunState
 from sightwire.errors import InvalidInputError
-from sightwire_orchestrator.commands.pipeline_output import print_run
+from sightwire_orchestrator.commands.pipeline_output import print_run, run_progress
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -93,7 +94,7 @@ def run(
 
     async def ask(client: "PipelinesClient") -> "RunReport":
         report = await client.start(request)
-        return await _end_of(client, report.run) if wait else report
+        return await _end_of(client, report.run, silent=as_json) if wait else report
 
     _show(_asked(data_dir, ask), as_json=as_json, must_succeed=wait)
 
@@ -128,7 +129,7 @@ def status(run_id: RunArgument, wait: Wait = False, data_dir: DataDir = Path("da
     """Show how a run and its tasks stand."""
 
     async def ask(client: "PipelinesClient") -> "RunReport":
-        return await _end_of(client, run_id) if wait else await client.run(run_id)
+        return await _end_of(client, run_id, silent=as_json) if wait else await client.run(run_id)
 
     _show(_asked(data_dir, ask), as_json=as_json, must_succeed=wait)
 
@@ -174,12 +175,18 @@ def _steer(
     _show(_asked(data_dir, ask), as_json=as_json, must_succeed=False)
 
 
-async def _end_of(client: "PipelinesClient", run_id: str) -> "RunReport":
-    while True:
-        report = await client.run(run_id)
-        if report.state.is_final:
-            return report
-        await asyncio.sleep(_POLL_SECONDS)
+async def _end_of(client: "PipelinesClient", run_id: str, *, silent: bool) -> "RunReport":
+    line = ProgressLine(notices)
+    try:
+        while True:
+            report = await client.run(run_id)
+            if report.state.is_final:
+                return report
+            if not silent:
+                line.show_text(*run_progress(report))
+            await asyncio.sleep(_POLL_SECONDS)
+    finally:
+        line.clear()
 
 
 def _asked(data_dir: Path, ask: "Callable[[PipelinesClient], Awaitable[Answer]]") -> Answer:

@@ -34,7 +34,10 @@ from sightwire_orchestrator.control.reports import pipeline_summary, run_report
 from sightwire_orchestrator.definitions.drawing import mermaid
 from sightwire_orchestrator.definitions.reading import read_definition
 from sightwire_orchestrator.execution.engine import Engine
+from sightwire_orchestrator.execution.progress import ProgressBoard
 from sightwire_orchestrator.runs.events import Message, RunCancelled, RunPaused, RunResumed, RunRetried
+from sightwire_orchestrator.runs.plan import Plan
+from sightwire_orchestrator.runs.state import Run
 from sightwire_orchestrator.storage.pipeline_store import PipelineStore
 from sightwire_orchestrator.storage.run_pages import RunFilter
 from sightwire_orchestrator.storage.run_store import RunStore
@@ -46,16 +49,24 @@ class PipelinesDesk:
 
     Args:
         handlers: of the types of tasks that definitions may have.
+        board: what running tasks tell.
     """
 
     def __init__(
-        self, bus: Bus, engine: Engine, runs: RunStore, pipelines: PipelineStore, handlers: HandlerRegistry
+        self,
+        bus: Bus,
+        engine: Engine,
+        runs: RunStore,
+        pipelines: PipelineStore,
+        handlers: HandlerRegistry,
+        board: ProgressBoard,
     ) -> None:
         self._bus = bus
         self._engine = engine
         self._runs = runs
         self._pipelines = pipelines
         self._handlers = handlers
+        self._board = board
 
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[None]:
@@ -80,11 +91,11 @@ class PipelinesDesk:
             case StartRun():
                 return await self._start(request)
             case ReadRun():
-                return run_report(*await self._engine.read(request.run))
+                return self._report(*await self._engine.read(request.run))
             case ListRuns():
                 return await self._list(request)
             case SteerRun():
-                return run_report(*await self._engine.tell(request.run, _message(request)))
+                return self._report(*await self._engine.tell(request.run, _message(request)))
             case _:
                 assert_never(request)
 
@@ -98,7 +109,10 @@ class PipelinesDesk:
 
     async def _start(self, request: StartRun) -> RunReport:
         run = request.run or uuid7().hex
-        return run_report(*await self._engine.begin(request.pipeline, request.version, request.parameters, run))
+        return self._report(*await self._engine.begin(request.pipeline, request.version, request.parameters, run))
+
+    def _report(self, plan: Plan, run: Run) -> RunReport:
+        return run_report(plan, run, self._board)
 
     async def _list(self, request: ListRuns) -> RunList:
         wanted = RunFilter(pipeline=request.pipeline, states=frozenset(request.states))

@@ -159,7 +159,8 @@ class RunDriver:
         keyed = {attempt_id(order): await self._keyed.known(order) for order in orders}
         known = {attempt: result for attempt, result in keyed.items() if result is not None}
         known |= await self._cached.known(self._plan, [order for order in orders if attempt_id(order) not in known])
-        refused = await self._orders.send([order for order in orders if attempt_id(order) not in known])
+        unknown = [order for order in orders if attempt_id(order) not in known]
+        refused = await self._orders.send(unknown, traceparent=self._run.traceparent)
         for result in (*known.values(), *refused):
             self.post(ResultArrived(result=result))
 

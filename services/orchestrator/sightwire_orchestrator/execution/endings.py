@@ -14,6 +14,7 @@ from sightwire.contracts.streams import PIPELINES
 from sightwire.errors import UnavailableError
 from sightwire_orchestrator.execution import metrics
 from sightwire_orchestrator.execution.patience import patiently
+from sightwire_orchestrator.execution.spans import record_run
 from sightwire_orchestrator.runs.state import Run
 
 ENDED: Final = "sightwire.pipeline.ended"
@@ -28,6 +29,7 @@ class Endings:
     async def tell(self, run: Run) -> None:
         """Publishes the end of a run; waits for a bus that is away."""
         metrics.count_end(run.pipeline, run.state)
+        record_run(run)
         ended = ended_event(run)
         headers = event_headers(
             event_type=ENDED, source="orchestrator", subject=run.id, message_id=f"{run.id}.{run.sequence}.ended"

@@ -20,6 +20,7 @@ from sightwire_orchestrator.execution.journal import Journal
 from sightwire_orchestrator.execution.ordering import OrderDesk
 from sightwire_orchestrator.execution.result_consumer import ResultConsumer
 from sightwire_orchestrator.execution.reviewing import ReviewRequests
+from sightwire_orchestrator.execution.spans import beginning_span
 from sightwire_orchestrator.runs.beginning import new_run
 from sightwire_orchestrator.runs.events import Message, ResultArrived
 from sightwire_orchestrator.runs.plan import Plan
@@ -112,8 +113,9 @@ class Engine:
         """
         stored = await self._pipelines.get(pipeline, version)
         plan = self._plan(stored.definition)
-        run = new_run(plan, run_id, parameters, datetime.now(UTC))
-        await self._journal.create(run)
+        with beginning_span(stored.definition.name, run_id) as traceparent:
+            run = new_run(plan, run_id, parameters, datetime.now(UTC), traceparent=traceparent)
+            await self._journal.create(run)
         self._drive(self._driver(plan, run))
         return plan, run
 

@@ -14,6 +14,7 @@ from sightwire.contracts import subjects
 from sightwire.contracts.pipelines import AttemptAbandoned, TaskError, TaskOrder, TaskResult, attempt_id
 from sightwire.contracts.streams import TASKS
 from sightwire.errors import UnavailableError
+from sightwire.telemetry.tracing import TRACEPARENT
 from sightwire_orchestrator.execution.patience import patiently
 from sightwire_orchestrator.message_sizes import largest_payload
 
@@ -58,8 +59,11 @@ class OrderDesk:
         """Whether the order was in the queue when that was read, or was sent since."""
         return attempt_id(order) in self._sequences
 
-    async def send(self, orders: Sequence[TaskOrder]) -> tuple[TaskResult, ...]:
+    async def send(self, orders: Sequence[TaskOrder], *, traceparent: str = "") -> tuple[TaskResult, ...]:
         """Sends orders, once each however often they are sent within minutes; waits for a bus that is away.
+
+        Args:
+            traceparent: what their attempts follow in traces.
 
         Returns:
             Results of those that cannot be sent.
@@ -72,7 +76,7 @@ class OrderDesk:
             if len(payload) > largest:
                 refused.append(_too_large(order, len(payload), largest))
             else:
-                messages[attempt_id(order)] = _message(order, payload)
+                messages[attempt_id(order)] = _message(order, payload, traceparent)
         attempts = list(messages)
         for start in range(0, len(attempts), _MOST_TOGETHER):
             together = attempts[start : start + _MOST_TOGETHER]
@@ -104,10 +108,12 @@ class OrderDesk:
             )
 
 
-def _message(order: TaskOrder, payload: bytes) -> OutgoingMessage:
+def _message(order: TaskOrder, payload: bytes, traceparent: str) -> OutgoingMessage:
     headers = event_headers(
         event_type="sightwire.task.ordered", source=_ORCHESTRATOR, subject=order.run, message_id=attempt_id(order)
     )
+    if traceparent:
+        headers[TRACEPARENT] = traceparent
     return OutgoingMessage(subjects.tasks(order.type), payload, headers)
 
 

@@ -10,7 +10,9 @@ from sightwire_orchestrator.runs.plan import Plan
 from sightwire_orchestrator.runs.state import Run, TaskRecord
 
 
-def new_run(plan: Plan, run: RunId, parameters: Mapping[str, JsonValue], now: datetime) -> Run:
+def new_run(
+    plan: Plan, run: RunId, parameters: Mapping[str, JsonValue], now: datetime, *, traceparent: str = ""
+) -> Run:
     """A run that begins now; `decide` says with what.
 
     Args:
@@ -18,6 +20,7 @@ def new_run(plan: Plan, run: RunId, parameters: Mapping[str, JsonValue], now: da
         run: its id.
         parameters: take precedence over the definition's global parameters of the same name.
         now: aware.
+        traceparent: of the span that its attempts follow.
     """
     definition = plan.definition
     tasks = {
@@ -38,6 +41,7 @@ def new_run(plan: Plan, run: RunId, parameters: Mapping[str, JsonValue], now: da
         unfinished=len(tasks),
         started_at=now,
         deadline=run_deadline(plan, now),
+        traceparent=traceparent,
     )
 
 

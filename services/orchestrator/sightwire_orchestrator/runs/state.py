@@ -147,6 +147,8 @@ class Run(BaseModel):
     ending: Ending | None = None
     #: What `output_mapping` says.
     results: dict[str, JsonValue] = {}
+    #: W3C trace context of its beginning, which its attempts follow; empty when it is not recorded.
+    traceparent: str = ""
 
     @property
     def running_units(self) -> int:

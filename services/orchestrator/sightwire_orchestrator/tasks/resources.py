@@ -10,11 +10,12 @@ from sightwire.bus.connection import Bus
 from sightwire.client import AsyncSightwire
 from sightwire.errors import ConfigurationError
 from sightwire.security.addresses import AddressPolicy
+from sightwire.telemetry.tracing import current_trace_headers
 from sightwire_orchestrator.callbacks.mail import MailSender
 from sightwire_orchestrator.callbacks.signing import WebhookKeys
 from sightwire_orchestrator.callbacks.webhooks import WebhookSender
 from sightwire_orchestrator.tasks.embedder import EmbedderClient
-from sightwire_orchestrator.tasks.endpoints.chat import ChatEndpoints
+from sightwire_orchestrator.tasks.endpoints.configured import ChatEndpoints
 from sightwire_orchestrator.tasks.settings import TaskSettings
 
 _HTTP_SECONDS = 30.0
@@ -70,7 +71,9 @@ async def open_resources(settings: TaskSettings, *, bus: Bus | None = None) -> A
     async with AsyncExitStack() as stack:
         yield TaskResources(
             settings=settings,
-            http=await stack.enter_async_context(httpx.AsyncClient(timeout=_HTTP_SECONDS)),
+            http=await stack.enter_async_context(
+                httpx.AsyncClient(timeout=_HTTP_SECONDS, event_hooks={"request": [_send_trace_context]})
+            ),
             endpoints=await stack.enter_async_context(ChatEndpoints(settings.orchestrator_endpoints)),
             embedder=await stack.enter_async_context(
                 EmbedderClient(
@@ -80,10 +83,16 @@ async def open_resources(settings: TaskSettings, *, bus: Bus | None = None) -> A
             ),
             platform=await stack.enter_async_context(
                 AsyncSightwire(
-                    settings.orchestrator_platform_url, api_key=key.get_secret_value() if key is not None else None
+                    settings.orchestrator_platform_url,
+                    api_key=key.get_secret_value() if key is not None else None,
+                    on_request=_send_trace_context,
                 )
             ),
             webhooks=await stack.enter_async_context(webhooks),
             mail=MailSender(settings.orchestrator_mail) if settings.orchestrator_mail is not None else None,
             bus=bus,
         )
+
+
+async def _send_trace_context(request: httpx.Request) -> None:
+    request.headers.update(current_trace_headers())

@@ -22,9 +22,11 @@ from sightwire_orchestrator.tasks.registry import HandlerRegistry
 from sightwire_orchestrator.tasks.resources import TaskResources
 from sightwire_orchestrator.workers import metrics
 from sightwire_orchestrator.workers.delivery import ACK_WAIT_SECONDS, finish, give_back, kept_alive
+from sightwire_orchestrator.workers.progress import progress_of
 from sightwire_orchestrator.workers.pulling import pull_orders
 from sightwire_orchestrator.workers.results import failure, publish_result, success, worker_name
 from sightwire_orchestrator.workers.room import Room
+from sightwire_orchestrator.workers.spans import attempt_span, note_outcome
 
 logger = logging.getLogger(__name__)
 
@@ -112,10 +114,12 @@ class Worker:
             await give_back(message, delay_seconds=ACK_WAIT_SECONDS)
         else:
             async with kept_alive(message):
-                await self._answer_order(message, order, attempt)
+                with attempt_span(order, message.headers or {}):
+                    await self._answer_order(message, order, attempt)
 
     async def _answer_order(self, message: Msg, order: TaskOrder, attempt: str) -> None:
-        context = TaskContext.of(order, self._resources, self._handlers)
+        progress = progress_of(order, self._bus)
+        context = TaskContext.of(order, self._resources, self._handlers, on_progress=progress.tell)
         self._attempts[attempt] = context
         try:
             result = await self._carry_out(context, order)
@@ -125,6 +129,7 @@ class Worker:
             await give_back(message)
             raise
         finally:
+            progress.end()
             del self._attempts[attempt]
         await finish(message)
 
@@ -141,6 +146,7 @@ class Worker:
             version = version_of(self._handlers, handlers_of(order)) or ""
             result = success(order, output, worker=self._name, started_at=started_at, handler_version=version)
         metrics.count_attempt(order.type, result)
+        note_outcome(result)
         return result
 
     async def _publish(self, order: TaskOrder, result: TaskResult) -> None:

@@ -104,7 +104,7 @@ def _told(choice: LabelChoice) -> dict[str, JsonValue]:
 async def _by_endpoint(context: TaskContext, parameters: ClassificationParameters) -> JsonValue:
     context.progress("waiting for the endpoint")
     answer = await ask_for_json(
-        context.resources.endpoints.get(parameters.endpoint),
+        await context.resources.endpoints.get(parameters.endpoint),
         _conversation(parameters),
         _answer_schema(parameters),
         model=context.model,

@@ -36,7 +36,7 @@ class ExtractionParameters(EndpointParameters):
 @handler("extraction")
 async def extraction(context: TaskContext, parameters: ExtractionParameters) -> JsonValue:
     """Extract data that fits a schema: {data, repairs, model, usage}."""
-    endpoint = context.resources.endpoints.get(parameters.endpoint)
+    endpoint = await context.resources.endpoints.get(parameters.endpoint)
     context.progress("extracting")
     answer = await ask_for_json(
         endpoint,

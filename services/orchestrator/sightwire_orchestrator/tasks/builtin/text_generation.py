@@ -37,7 +37,7 @@ async def text_generation(context: TaskContext, parameters: TextGenerationParame
     A `finish_reason` of `length` means that it is cut off.
     """
     started = time.monotonic()
-    endpoint = context.resources.endpoints.get(parameters.endpoint)
+    endpoint = await context.resources.endpoints.get(parameters.endpoint)
     context.progress("waiting for the endpoint")
     completion = await endpoint.complete(
         CompletionRequest(

@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from json import JSONDecodeError
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import httpx
 import openai
@@ -144,34 +143,3 @@ def platform_error(error: Exception, *, endpoint: str) -> SightwireError:
 
 def _reason(error: Exception) -> str:
     return str(error)[:_MAX_REASON_CHARACTERS]
-
-
-class ChatEndpoints:
-    """The endpoints that are configured, each opened when it is first asked."""
-
-    def __init__(self, settings: Mapping[str, EndpointSettings]) -> None:
-        self._settings = settings
-        self._open: dict[str, ChatEndpoint] = {}
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
-    ) -> None:
-        await asyncio.gather(*(endpoint.close() for endpoint in self._open.values()))
-
-    def get(self, name: str) -> ChatEndpoint:
-        """An endpoint by its name.
-
-        Raises:
-            NotFoundError: none of that name is configured.
-        """
-        if name not in self._settings:
-            raise NotFoundError(
-                f"no endpoint {name!r} is configured; there are {', '.join(sorted(self._settings)) or 'none'}: add it "
-                "to SIGHTWIRE_ORCHESTRATOR_ENDPOINTS"
-            )
-        if name not in self._open:
-            self._open[name] = ChatEndpoint(name, self._settings[name])
-        return self._open[name]
