@@ -1,4 +1,6 @@
-"""The platform for benchmarks: real processes with the shipped defaults, a folder of its own, and who used the CPU."""
+"""The platform for benchmarks: real processes with the shipped defaults, but without the cache of answers, which would
+answer queries that are repeated; a folder of its own, and who used the CPU.
+"""
 
 import asyncio
 import os
@@ -22,9 +24,14 @@ _LOAD_SECONDS = 300.0
 
 @asynccontextmanager
 async def platform_without_demo(*, searchers: int = 1) -> AsyncIterator[RunningPlatform]:
-    """`sightwire up --no-demo --searchers N` in a temporary folder."""
+    """`sightwire up --no-demo --searchers N` in a temporary folder; every query is searched for."""
     with tempfile.TemporaryDirectory(prefix="sightwire-bench-") as folder:
-        options = PlatformOptions(data_directory=Path(folder), port=find_free_port(), searchers=searchers)
+        options = PlatformOptions(
+            data_directory=Path(folder),
+            port=find_free_port(),
+            searchers=searchers,
+            environment={"SIGHTWIRE_GATEWAY_QUERY_CACHE_BYTES": "0"},
+        )
         async with run_platform(options) as platform:
             yield platform
 
