@@ -137,7 +137,7 @@ def observation(**members: object) -> CanaryObservation:
         ([observation(shadow_error="away")] * 20, "20 of 20 queries failed, such as with: away"),
         ([*[observation()] * 200, observation(shadow_error="away")], None),
         ([observation(shadow_seconds=0.2)] * 20, "200 ms and not 50 ms"),
-        ([observation(seconds=0.001, shadow_seconds=0.01)] * 20, None),
+        ([observation(seconds=0.001, shadow_seconds=0.04)] * 20, None),
     ],
 )
 def test_a_canary_is_judged_by_overlap_errors_and_latency(observations: list[CanaryObservation], problem: str | None):

@@ -5,7 +5,7 @@ from typing import Any
 
 from sightwire.cli.operation_output import progress_text
 from sightwire.cli.output import time_text
-from sightwire.contracts.migrations import Filling, Migration, MigrationState
+from sightwire.contracts.migrations import Filling, Migration
 from sightwire.contracts.operations import Progress
 from sightwire.contracts.pipeline_control import RunReport
 from sightwire.contracts.pipelines import TaskState

@@ -69,7 +69,7 @@ def migrate(
 
     async def act(bus: "Bus") -> "RunReport":
         begun = await _begin(bus, parameters)
-        return await _followed(bus, begun, collection) if watch else begun
+        return await _followed(bus, begun, collection, silent=as_json) if watch else begun
 
     report = with_bus(data_dir, act)
     if as_json:
@@ -78,10 +78,11 @@ def migrate(
         typer.echo(f"run {report.run} has begun; `sightwire models migrations {collection}` shows how far it is")
     elif report.state is PipelineRunState.SUCCEEDED:
         print_members({"run": report.run, **report.results})
+    elif (error := report.error) is not None:
+        fail(f"{report.failed_task}: {error.detail}; collection {collection} answers as before")
+    else:
+        fail(f"run {report.run} was {report.state}; collection {collection} answers as before")
     if watch and report.state is not PipelineRunState.SUCCEEDED:
-        error = report.error
-        fail(f"run {report.run} was {report.state}" + (f": {report.failed_task}: {error.detail}" if error else ""))
-        notices.print(f"collection {collection} answers as before", soft_wrap=True)
         raise typer.Exit(1)
 
 
@@ -167,8 +168,8 @@ async def _begin(bus: "Bus", parameters: dict[str, Any]) -> "RunReport":
     return await PipelinesClient(bus).start(StartRun(pipeline=MIGRATE_COLLECTION, parameters=parameters))
 
 
-async def _followed(bus: "Bus", report: "RunReport", collection: str) -> "RunReport":
-    """The run when it has ended; where it stands is shown meanwhile."""
+async def _followed(bus: "Bus", report: "RunReport", collection: str, *, silent: bool) -> "RunReport":
+    """The run when it has ended; where it stands is shown meanwhile, unless `silent`."""
     from sightwire.bus.migrations import Migrations
     from sightwire.bus.pipelines import PipelinesClient
     from sightwire.cli.operation_output import ProgressLine
@@ -178,7 +179,8 @@ async def _followed(bus: "Bus", report: "RunReport", collection: str) -> "RunRep
     try:
         while not report.state.is_final:
             filling = [one.filling for one in await known.all(collection) if one.run == report.run]
-            line.show_text(steps_text(report), progress_of(report, filling[0] if filling else None))
+            if not silent:
+                line.show_text(steps_text(report), progress_of(report, filling[0] if filling else None))
             await asyncio.sleep(_POLL_SECONDS)
             report = await client.run(report.run)
     finally:

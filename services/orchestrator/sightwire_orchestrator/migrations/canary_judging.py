@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 from sightwire.contracts.migrations import CanaryObservation
 
-#: Differences below this are noise of the machine rather than slowness of the index, in seconds.
-_NEGLIGIBLE_SECONDS: Final = 0.02
+#: Differences below this, in seconds, are noise, or an embedding that is in the caches for one of both only.
+_NEGLIGIBLE_SECONDS: Final = 0.05
 
 
 class CanaryThresholds(BaseModel):

@@ -44,6 +44,9 @@ async def prepare_shadow(context: TaskContext, parameters: PrepareShadowParamete
     source = await registry.get(users.index_name)
     if source.space == parameters.space and name not in users.shadows:
         raise InvalidInputError(f"collection {users.name!r} is in space {source.space!r} already")
+    kept = await _kept_copies(migrations, users)
+    # Looked at here as well, so that what is refused leaves nothing behind.
+    with_shadow(users, name, source=source.name, kept=kept)
     model = await context.resources.embedder.describe_model(parameters.space)
     # Before anything is made: what has no migration belongs to nobody, and stays for ever.
     migration = await migrations.create(
@@ -61,7 +64,6 @@ async def prepare_shadow(context: TaskContext, parameters: PrepareShadowParamete
     if migration.state is MigrationState.ABANDONED:
         raise ConflictError(f"this migration of {users.name!r} was abandoned; begin a new one")
     shadow = await _created(registry, shadow_record(users, model, name=name, now=datetime.now(UTC)))
-    kept = await _kept_copies(migrations, users)
     await registry.change(users.name, lambda record: with_shadow(record, name, source=migration.source, kept=kept))
     await _passed_on_to(context, bus, name)
     return {
