@@ -2,6 +2,14 @@
 
 from bench import durability, freshness, ingest, merging, search_layers
 from bench.command import main
+from bench.pipelines import rates
 
 if __name__ == "__main__":
-    main(durability.BENCHMARK, ingest.BENCHMARK, freshness.BENCHMARK, merging.BENCHMARK, search_layers.BENCHMARK)
+    main(
+        durability.BENCHMARK,
+        ingest.BENCHMARK,
+        freshness.BENCHMARK,
+        merging.BENCHMARK,
+        search_layers.BENCHMARK,
+        rates.BENCHMARK,
+    )
