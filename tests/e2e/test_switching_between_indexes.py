@@ -2,6 +2,7 @@
 a canary answers its share."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -182,3 +183,49 @@ async def test_a_canary_answers_its_share_and_compares_both(
     assert (clicks[0].query, clicks[0].item) == (results.query_id, results.hits[0].id)
     for subscription in heard:
         await subscription.unsubscribe()
+
+
+async def test_what_is_done_to_the_index_that_answers_has_the_users_name(indexes: Indexes) -> None:
+    http, path = indexes.http, f"/v1/collections/{indexes.name}"
+    await indexes.change(shadows=(indexes.shadow,), answering=indexes.shadow)
+
+    async def seen(method: str, route: str, **arguments: Any) -> Any:
+        answer = await http.request(method, route, **arguments)
+        assert answer.is_success, answer.text
+        # But for where a report lies in the blob store.
+        assert indexes.shadow not in re.sub(r'"indexes/[^"]+"', "", answer.text) + str(answer.headers)
+        return answer.json()
+
+    async def done(begun: dict[str, Any]) -> dict[str, Any]:
+        async def ended() -> Any:
+            operation = await seen("GET", f"{path}/operations/{begun['id']}")
+            return operation if operation["state"] != "running" else None
+
+        operation: dict[str, Any] = await wait_until(ended, deadline=60, describe=f"the end of {begun['command']}")
+        assert (operation["state"], operation["collection"]) == ("succeeded", indexes.name), operation
+        return operation
+
+    async def takes_schedules() -> bool:
+        # It changes hands a moment after the switch.
+        answer = await http.put(f"{path}/schedules/yearly", json={"cron": "0 0 1 1 *", "command": {"kind": "scan"}})
+        return answer.is_success
+
+    async def is_switched() -> bool:
+        return bool((await http.get(path)).json()["answering"] == indexes.shadow)
+
+    await wait_until(is_switched)
+    for command in ({"kind": "scan"}, {"kind": "rebuild"}, {"kind": "backup"}):
+        await done(await seen("POST", f"{path}/operations", json=command))
+    generations = await seen("GET", f"{path}/generations")
+    assert generations["collection"] == indexes.name
+    assert (await seen("GET", f"{path}/stats"))["generation"] == generations["live"]
+    assert len((await seen("GET", f"{path}/operations"))["operations"]) == 3
+    await wait_until(takes_schedules)
+    assert len((await seen("GET", f"{path}/schedules"))["schedules"]) == 1
+    await seen("GET", f"{path}/schedules/yearly/calendar")
+    (backup,) = (await seen("GET", "/v1/backups", params={"collection": indexes.name}))["backups"]
+    await done(await seen("POST", f"/v1/backups/{backup['id']}/restore", json={}))
+    assert await indexes.tags(0, 0) == {SHADOW}
+    diagnosis = await seen("GET", "/v1/diagnosis")
+    (own,) = [entry for entry in diagnosis["collections"] if entry["collection"] == indexes.name]
+    assert [finding for finding in own["findings"] if finding["status"] == "problem"] == []

@@ -49,18 +49,18 @@ class SearchDesk:
             UnavailableError: embedder or searcher does not answer.
         """
         question = Question(request, picture)
-        fingerprint = cursors.fingerprint(record.uid, request, picture.sha256 if picture is not None else "")
         query = new_query()
         page = Page()
         if request.cursor is None:
             answer = await self._first_page(record, question, query)
         else:
-            cursor = cursors.decode(request.cursor, expected_fingerprint=fingerprint)
+            cursor = cursors.decode(request.cursor, expected_fingerprint=_fingerprint(record, question))
             page = Page(cursor.offset, cursor.manifest_version)
             answer = await self._indexes.answer(self._index_of_page(record, cursor.index), question, page)
         next_cursor: str | None = None
         next_offset = page.offset + request.k
         if answer.response.more and next_offset < cursors.PAGING_WINDOW:
+            fingerprint = _fingerprint(record, question)
             next_cursor = cursors.encode(
                 cursors.Cursor(next_offset, answer.response.manifest_version, fingerprint, answer.index.name)
             )
@@ -94,6 +94,11 @@ class SearchDesk:
                 "repeat the query without the cursor"
             )
         return found
+
+
+def _fingerprint(record: CollectionRecord, question: Question) -> str:
+    picture_sha256 = question.picture.sha256 if question.picture is not None else ""
+    return cursors.fingerprint(record.uid, question.request, picture_sha256)
 
 
 def _canary_shadow(record: CollectionRecord) -> str | None:
