@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from sightwire.bus.connection import Bus
 from sightwire.bus.orchestrator import ask_orchestrator
 from sightwire.contracts import subjects
+from sightwire.contracts.execution_metrics import PipelineMetrics
 from sightwire.contracts.pipeline_control import (
     DrawPipeline,
     ListPipelines,
@@ -15,6 +16,7 @@ from sightwire.contracts.pipeline_control import (
     PipelineList,
     PipelinesRequest,
     PipelineSummary,
+    ReadMetrics,
     ReadPipeline,
     ReadRun,
     RunList,
@@ -64,6 +66,10 @@ class PipelinesClient:
     async def runs(self, request: ListRuns) -> RunList:
         """A page of runs."""
         return await self._ask(request, RunList)
+
+    async def metrics(self, request: ReadMetrics) -> PipelineMetrics:
+        """What is counted of a pipeline."""
+        return await self._ask(request, PipelineMetrics)
 
     async def steer(self, request: SteerRun) -> RunReport:
         """Pauses, resumes, cancels or retries a run."""

@@ -77,6 +77,14 @@ class ListRuns(_Request):
     cursor: str | None = None
 
 
+class ReadMetrics(_Request):
+    """Answered by PipelineMetrics (`sightwire.contracts.execution_metrics`), which are some seconds old."""
+
+    ask: Literal["metrics"] = "metrics"
+    pipeline: PipelineName
+    seconds: float = Field(default=3600.0, ge=60, le=10 * 365 * 86_400, description="Back from now")
+
+
 class SteerRun(_Request):
     """Pauses, resumes or cancels a run, or takes up one that failed. Answered by its RunReport afterwards."""
 
@@ -88,7 +96,15 @@ class SteerRun(_Request):
 
 
 PipelinesRequest = (
-    SubmitPipeline | ListPipelines | ReadPipeline | DrawPipeline | StartRun | ReadRun | ListRuns | SteerRun
+    SubmitPipeline
+    | ListPipelines
+    | ReadPipeline
+    | DrawPipeline
+    | StartRun
+    | ReadRun
+    | ListRuns
+    | ReadMetrics
+    | SteerRun
 )
 PIPELINES_REQUESTS: TypeAdapter[PipelinesRequest] = TypeAdapter(Annotated[PipelinesRequest, Field(discriminator="ask")])
 

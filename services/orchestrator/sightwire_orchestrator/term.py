@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from sightwire.blobs import BlobStore
@@ -22,6 +23,9 @@ from sightwire_orchestrator.execution.callbacks import CallbackSender
 from sightwire_orchestrator.execution.engine import Engine
 from sightwire_orchestrator.execution.progress import ProgressBoard
 from sightwire_orchestrator.migrations.keeper import MigrationKeeper
+from sightwire_orchestrator.numbers.desk import NumbersDesk
+from sightwire_orchestrator.numbers.recorder import MetricsRecorder
+from sightwire_orchestrator.numbers.store import SampleStore
 from sightwire_orchestrator.pipelines.storing import store_shipped_pipelines
 from sightwire_orchestrator.registry.events import ModelEventStore
 from sightwire_orchestrator.registry.publishing import ModelEventPublisher
@@ -71,6 +75,8 @@ class TermParts:
         office = open_office(
             self.database, self.settings, tell_run, webhooks=self.resources.webhooks, mail=self.resources.mail
         )
+        samples = SampleStore(self.database)
+        recorder = MetricsRecorder(samples, kept=timedelta(days=self.settings.orchestrator_metrics_days))
         engine = Engine(
             self.bus,
             self.runs,
@@ -78,11 +84,12 @@ class TermParts:
             IdempotentResults(self.database),
             TaskResultCache(self.cache, self.handlers),
             office.desk,
+            recorder,
             epoch=epoch,
         )
         publisher = ModelEventPublisher(self.bus, ModelEventStore(self.database))
         board = ProgressBoard()
-        requests = PipelinesDesk(self.bus, engine, self.runs, pipelines, self.handlers, board)
+        requests = PipelinesDesk(self.bus, engine, self.runs, pipelines, self.handlers, board, NumbersDesk(samples))
         models = ModelsDesk(self.bus, ModelRegistry(self.database, self.blobs), publisher.look)
         reviews = ReviewsDesk(self.bus, office)
         cache = CacheDesk(self.bus, self.cache)
@@ -92,6 +99,7 @@ class TermParts:
             await store_shipped_pipelines(pipelines)
             await engine.start()
             async with (
+                recorder.recording(),
                 callbacks.sending(),
                 _kept_at(office),
                 publisher.publishing(),

@@ -50,7 +50,7 @@ def submit(
     async def ask(client: "PipelinesClient") -> "PipelineSummary":
         return await client.submit(SubmitPipeline(definition=text, origin=str(file), any_type=any_type))
 
-    summary = _asked(data_dir, ask)
+    summary = asked(data_dir, ask)
     if as_json:
         print_json(summary)
     else:
@@ -63,7 +63,7 @@ def list_pipelines(data_dir: DataDir = Path("data"), as_json: AsJson = False) ->
     async def ask(client: "PipelinesClient") -> "PipelineList":
         return await client.pipelines()
 
-    answer = _asked(data_dir, ask)
+    answer = asked(data_dir, ask)
     if as_json:
         print_json(answer)
         return
@@ -96,7 +96,7 @@ def run(
         report = await client.start(request)
         return await _end_of(client, report.run, silent=as_json) if wait else report
 
-    _show(_asked(data_dir, ask), as_json=as_json, must_succeed=wait)
+    _show(asked(data_dir, ask), as_json=as_json, must_succeed=wait)
 
 
 def runs(
@@ -114,7 +114,7 @@ def runs(
     async def ask(client: "PipelinesClient") -> "RunList":
         return await client.runs(request)
 
-    answer = _asked(data_dir, ask)
+    answer = asked(data_dir, ask)
     if as_json:
         print_json(answer)
         return
@@ -131,7 +131,7 @@ def status(run_id: RunArgument, wait: Wait = False, data_dir: DataDir = Path("da
     async def ask(client: "PipelinesClient") -> "RunReport":
         return await _end_of(client, run_id, silent=as_json) if wait else await client.run(run_id)
 
-    _show(_asked(data_dir, ask), as_json=as_json, must_succeed=wait)
+    _show(asked(data_dir, ask), as_json=as_json, must_succeed=wait)
 
 
 def cancel(
@@ -172,7 +172,7 @@ def _steer(
     async def ask(client: "PipelinesClient") -> "RunReport":
         return await client.steer(SteerRun(run=run_id, action=action, by="cli", reason=reason))
 
-    _show(_asked(data_dir, ask), as_json=as_json, must_succeed=False)
+    _show(asked(data_dir, ask), as_json=as_json, must_succeed=False)
 
 
 async def _end_of(client: "PipelinesClient", run_id: str, *, silent: bool) -> "RunReport":
@@ -189,7 +189,9 @@ async def _end_of(client: "PipelinesClient", run_id: str, *, silent: bool) -> "R
         line.clear()
 
 
-def _asked(data_dir: Path, ask: "Callable[[PipelinesClient], Awaitable[Answer]]") -> Answer:
+def asked(data_dir: Path, ask: "Callable[[PipelinesClient], Awaitable[Answer]]") -> Answer:
+    """What the orchestrator answers over the bus."""
+
     async def act(bus: "Bus") -> Answer:
         from sightwire.bus.pipelines import PipelinesClient
 

@@ -10,7 +10,7 @@ from sightwire.cli.bus import ACCESS
 from sightwire.cli.options import AsJson
 from sightwire.cli.output import print_json
 from sightwire.errors import InvalidInputError
-from sightwire_orchestrator.commands import pipeline_runs
+from sightwire_orchestrator.commands import pipeline_metrics, pipeline_runs
 
 if TYPE_CHECKING:
     from sightwire.contracts.pipelines import PipelineDefinition
@@ -97,6 +97,7 @@ app.command("list")(pipeline_runs.list_pipelines)
 app.command("run")(pipeline_runs.run)
 app.command("runs")(pipeline_runs.runs)
 app.command("status")(pipeline_runs.status)
+app.command("metrics")(pipeline_metrics.metrics)
 app.command("cancel")(pipeline_runs.cancel)
 app.command("pause")(pipeline_runs.pause)
 app.command("resume")(pipeline_runs.resume)

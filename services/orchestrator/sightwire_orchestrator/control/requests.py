@@ -20,6 +20,7 @@ from sightwire.contracts.pipeline_control import (
     PipelineList,
     PipelinesRequest,
     PipelineSummary,
+    ReadMetrics,
     ReadPipeline,
     ReadRun,
     RunList,
@@ -35,6 +36,7 @@ from sightwire_orchestrator.definitions.drawing import mermaid
 from sightwire_orchestrator.definitions.reading import read_definition
 from sightwire_orchestrator.execution.engine import Engine
 from sightwire_orchestrator.execution.progress import ProgressBoard
+from sightwire_orchestrator.numbers.desk import NumbersDesk
 from sightwire_orchestrator.runs.events import Message, RunCancelled, RunPaused, RunResumed, RunRetried
 from sightwire_orchestrator.runs.plan import Plan
 from sightwire_orchestrator.runs.state import Run
@@ -60,6 +62,7 @@ class PipelinesDesk:
         pipelines: PipelineStore,
         handlers: HandlerRegistry,
         board: ProgressBoard,
+        numbers: NumbersDesk,
     ) -> None:
         self._bus = bus
         self._engine = engine
@@ -67,6 +70,7 @@ class PipelinesDesk:
         self._pipelines = pipelines
         self._handlers = handlers
         self._board = board
+        self._numbers = numbers
 
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[None]:
@@ -94,6 +98,9 @@ class PipelinesDesk:
                 return self._report(*await self._engine.read(request.run))
             case ListRuns():
                 return await self._list(request)
+            case ReadMetrics():
+                await self._pipelines.get(request.pipeline)
+                return await self._numbers.metrics(request)
             case SteerRun():
                 return self._report(*await self._engine.tell(request.run, _message(request)))
             case _:

@@ -16,6 +16,7 @@ from sightwire_orchestrator.execution.ordering import OrderDesk
 from sightwire_orchestrator.execution.patience import patiently
 from sightwire_orchestrator.execution.reviewing import ReviewRequests
 from sightwire_orchestrator.execution.turns import take_turn
+from sightwire_orchestrator.numbers.recorder import MetricsRecorder
 from sightwire_orchestrator.runs.actions import Action, AskForReview, CancelAttempt, EndRun, SendOrder, WithdrawReview
 from sightwire_orchestrator.runs.events import Message, ResultArrived
 from sightwire_orchestrator.runs.orders import running_orders
@@ -43,6 +44,7 @@ class RunDriver:
         cached: TaskResultCache,
         reviews: ReviewRequests,
         endings: Endings,
+        recorder: MetricsRecorder,
     ) -> None:
         self._plan = plan
         self._run = run
@@ -52,6 +54,7 @@ class RunDriver:
         self._cached = cached
         self._reviews = reviews
         self._endings = endings
+        self._recorder = recorder
         self._inbox: deque[_Posted] = deque()
         self._something_came = asyncio.Event()
 
@@ -112,6 +115,7 @@ class RunDriver:
         turn = take_turn(self._plan, self._run, messages, datetime.now(UTC))
         if turn.happenings:
             await self._journal.store(turn.run, turn.happenings)
+            self._recorder.note(self._plan, turn.run, turn.happenings)
         self._run = turn.run
         for one, refusal in zip(posted, turn.refusals, strict=True):
             self._inbox.popleft()

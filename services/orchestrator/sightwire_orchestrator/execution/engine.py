@@ -21,6 +21,7 @@ from sightwire_orchestrator.execution.ordering import OrderDesk
 from sightwire_orchestrator.execution.result_consumer import ResultConsumer
 from sightwire_orchestrator.execution.reviewing import ReviewRequests
 from sightwire_orchestrator.execution.spans import beginning_span
+from sightwire_orchestrator.numbers.recorder import MetricsRecorder
 from sightwire_orchestrator.runs.beginning import new_run
 from sightwire_orchestrator.runs.events import Message, ResultArrived
 from sightwire_orchestrator.runs.plan import Plan
@@ -44,6 +45,7 @@ class Engine:
         results: IdempotentResults,
         cached: TaskResultCache,
         reviews: ReviewRequests,
+        recorder: MetricsRecorder,
         *,
         epoch: int,
     ) -> None:
@@ -54,6 +56,7 @@ class Engine:
         self._keyed = KeyedResults(results)
         self._cached = cached
         self._reviews = reviews
+        self._recorder = recorder
         self._endings = Endings(bus)
         self._results = ResultConsumer(bus, self._take_result)
         self._plans: dict[tuple[str, str], Plan] = {}
@@ -189,7 +192,15 @@ class Engine:
 
     def _driver(self, plan: Plan, run: Run) -> RunDriver:
         return RunDriver(
-            plan, run, self._journal, self._orders, self._keyed, self._cached, self._reviews, self._endings
+            plan,
+            run,
+            self._journal,
+            self._orders,
+            self._keyed,
+            self._cached,
+            self._reviews,
+            self._endings,
+            self._recorder,
         )
 
     async def _plan_of(self, run: Run) -> Plan:

@@ -1,0 +1,58 @@
+"""What is told of a pipeline's numbers."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from sightwire.contracts.execution_metrics import ComponentHealth, MetricsPoint, PipelineMetrics
+from sightwire_orchestrator.numbers.recorder import HOUR, MINUTE, MINUTES_KEPT
+from sightwire_orchestrator.numbers.samples import WHOLE_RUN, Interval, Sample, begin_of
+
+#: At least so many; the interval of a point is made longer until there are no more than twice as many.
+_POINTS: Final = 60
+_HEALTHY_SHARE: Final = 0.95
+_FAILING_SHARE: Final = 0.5
+
+
+def resolution_for(span: timedelta) -> int:
+    """Seconds of the intervals that tell of such a span until now."""
+    return MINUTE if span <= MINUTES_KEPT else HOUR
+
+
+def pipeline_metrics(
+    pipeline: str, samples: Mapping[Interval, Sample], since: datetime, until: datetime
+) -> PipelineMetrics:
+    """Figures of samples of one pipeline, all of one resolution."""
+    span = until - since
+    seconds = resolution_for(span)
+    step = max(int(span.total_seconds()) // _POINTS // seconds, 1) * seconds
+    by_task: dict[str, Sample] = defaultdict(Sample)
+    by_time: dict[datetime, Sample] = defaultdict(Sample)
+    for interval, sample in samples.items():
+        by_task[interval.task] += sample
+        if interval.task == WHOLE_RUN:
+            by_time[begin_of(interval.at, step)] += sample
+    runs = by_task.pop(WHOLE_RUN, Sample())
+    return PipelineMetrics(
+        pipeline=pipeline,
+        since=since,
+        until=until,
+        runs=runs.figures(span),
+        tasks={task: sample.figures(span) for task, sample in sorted(by_task.items())},
+        history=tuple(
+            MetricsPoint(at=at, runs=sample.figures(timedelta(seconds=step))) for at, sample in sorted(by_time.items())
+        ),
+    )
+
+
+def pipeline_health(name: str, runs: Sample) -> ComponentHealth:
+    """How a pipeline is, by its runs of the last hour."""
+    rate = runs.success_rate
+    if rate is None:
+        return ComponentHealth(kind="pipeline", name=name, state="healthy", detail="no runs ended in the last hour")
+    detail = f"{runs.succeeded} of {runs.succeeded + runs.failed} runs succeeded in the last hour"
+    if rate >= _HEALTHY_SHARE:
+        return ComponentHealth(kind="pipeline", name=name, state="healthy", detail=detail)
+    state = "degraded" if rate >= _FAILING_SHARE else "failing"
+    return ComponentHealth.model_validate({"kind": "pipeline", "name": name, "state": state, "detail": detail})
