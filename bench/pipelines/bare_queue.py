@@ -1,27 +1,36 @@
 """The baseline: what one would write over JetStream without an orchestrator. An order, a worker, a result; no state."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
 from nats.aio.msg import Msg
-from nats.js.api import RetentionPolicy, StreamConfig
 
 from sightwire.bus.connection import Bus
+from sightwire.bus.topology import stream_configuration
+from sightwire.contracts.streams import TASKS, Retention, StreamDefinition
 
 STREAM: Final = "BENCH_BARE"
 ORDERS: Final = "bench.orders"
 RESULTS: Final = "bench.results"
 CONSUMER: Final = "workers"
+_DEFINITION: Final = StreamDefinition(
+    name=STREAM,
+    subjects=(ORDERS, RESULTS),
+    retention=Retention.WORK_QUEUE,
+    description="Orders and results of the baseline",
+    flush_later=TASKS.flush_later,
+)
 _DEADLINE_SECONDS: Final = 60.0
 #: About what an order of an empty task has.
 _PAYLOAD: Final = bytes(250)
 
 
 class BareQueue:
-    """Orders and results in a work queue stream, flushed as the platform's are."""
+    """Orders and results in a work queue stream, flushed when the platform's are."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -30,8 +39,8 @@ class BareQueue:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Creates the stream and hears results while the block runs."""
-        configuration = StreamConfig(name=STREAM, subjects=[ORDERS, RESULTS], retention=RetentionPolicy.WORK_QUEUE)
-        await self._bus.jetstream.add_stream(configuration)
+        configuration = stream_configuration(_DEFINITION, replicas=1)
+        await self._bus.client.request(f"$JS.API.STREAM.CREATE.{STREAM}", json.dumps(configuration).encode())
         hearing = await self._bus.jetstream.subscribe(RESULTS, durable="results", cb=self._hear, manual_ack=True)
         try:
             yield

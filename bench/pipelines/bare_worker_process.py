@@ -29,6 +29,8 @@ async def main(concurrency: int) -> None:
             except TimeoutError:
                 continue
             await asyncio.gather(*map(answer, messages))
+        # Otherwise the connection waits for what nobody fetches any more.
+        await orders.unsubscribe()
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from bench.pipelines.processes import ControlPlane, control_plane
 from bench.report import Percentiles, Table
 from sightwire.contracts.pipeline_control import RunReport, StartRun
 
+_GRAPH_WORKERS = 4
 _BARE_WORKER = "bench.pipelines.bare_worker_process"
 
 
@@ -68,7 +69,7 @@ async def measure(quick: bool) -> list[Table]:
             title="A random graph of empty tasks",
             columns=("tasks", "seconds", "tasks a second"),
             rows=[graph],
-            note="32 at once, 4 workers.",
+            note=f"32 at once, {_GRAPH_WORKERS} workers.",
         ),
     ]
 
@@ -116,7 +117,8 @@ def _steps(report: RunReport) -> list[float]:
 
 async def _graph_row(plane: ControlPlane, size: _Size) -> list[str | int | float]:
     seconds = []
-    async with plane.workers(4):
+    async with plane.workers(_GRAPH_WORKERS):
+        await _warm_up(plane, _GRAPH_WORKERS)
         for seed in range(size.rounds):
             report = await plane.run(await plane.submit(random_graph(size.graph, seed=seed)))
             assert report.ended_at is not None, "it has ended"
@@ -125,11 +127,15 @@ async def _graph_row(plane: ControlPlane, size: _Size) -> list[str | int | float
     return [size.graph, median, size.graph / median]
 
 
+async def _warm_up(plane: ControlPlane, workers: int) -> None:
+    """Returns when workers are there, so that their start is not measured."""
+    await plane.run(await plane.submit(mapped(8 * workers, workers)))
+
+
 @asynccontextmanager
 async def _both_kinds_of_workers(plane: ControlPlane, queue: BareQueue, workers: int) -> AsyncIterator[None]:
     async with plane.workers(workers), plane.workers(workers, _BARE_WORKER):
-        # Until all are there, so that none of it is measured.
-        await plane.run(await plane.submit(mapped(8 * workers, workers)))
+        await _warm_up(plane, workers)
         await queue.rate(8 * workers, workers)
         yield
 
