@@ -80,7 +80,9 @@ async def run(context: ServiceContext[EmbedderSettings]) -> None:
 
         directory.add_listener(collection_changed)
         await resources.enter_async_context(directory)
-        await _keep_models(settings, models, bus, blobs, make_engine, announcer, resources)
+        keeper = await resources.enter_async_context(_keeper(settings, models, bus, blobs, make_engine, announcer))
+        # No item is to wait for a model that is coming.
+        await _wait_for_models(keeper, settings.embedder_max_load_seconds, context.stopping)
         resources.push_async_callback(broker.stop)
         pipelines = await open_pipelines(settings, models, bus, blobs, directory, resources)
         await resources.enter_async_context(server)
@@ -166,34 +168,36 @@ def _id_of(bundle: Bundle) -> ModelId:
     return ModelId(name=bundle.spec.name, version=bundle.spec.version)
 
 
-async def _keep_models(
+def _keeper(
     settings: EmbedderSettings,
     models: ServedModels,
     bus: Bus,
     blobs: BlobStore,
     make_engine: MakeEngine,
     announcer: Announcer,
-    resources: AsyncExitStack,
-) -> None:
-    """Begins to serve what the bus wants; returns when all that can be loaded is, so that no item waits for it."""
+) -> ModelKeeper:
+    """Serves what the bus wants, once it is entered."""
 
     def changed() -> None:
         metrics.MODELS_SERVED.set(len(models.by_space))
         metrics.MODELS_FAILED.set(len(models.failed))
         announcer.changed()
 
-    keeper = await resources.enter_async_context(
-        ModelKeeper(
-            models,
-            EmbeddingModels(bus).follow(),
-            BundleFiles(blobs),
-            settings.embedder_cache_dir / "bundles",
-            make_engine,
-            changed,
-        )
+    return ModelKeeper(
+        models,
+        EmbeddingModels(bus).follow(),
+        BundleFiles(blobs),
+        settings.embedder_cache_dir / "bundles",
+        make_engine,
+        changed,
     )
-    try:
-        async with asyncio.timeout(settings.embedder_max_load_seconds):
-            await keeper.wait_until_tried()
-    except TimeoutError:
-        logger.warning("starting without models that take long to load", extra={"spaces": sorted(models.loading)})
+
+
+async def _wait_for_models(keeper: ModelKeeper, seconds: float, stopping: asyncio.Event) -> None:
+    """Returns when each model that is wanted is served or could not be loaded, or the time is up, or at a stop."""
+    tried = asyncio.create_task(keeper.wait_until_tried())
+    stopped = asyncio.create_task(stopping.wait())
+    done, _ = await asyncio.wait({tried, stopped}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    await end_tasks(tried, stopped)
+    if not done:
+        logger.warning("starting without models that take long to load", extra={"seconds": seconds})

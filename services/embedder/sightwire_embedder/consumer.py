@@ -25,8 +25,9 @@ from sightwire_embedder.ingest.pipeline import ACK_WAIT_SECONDS
 FETCHED_EVENTS: Final = 64
 #: Messages of REEMBED that are fetched at once, each with many items, which an embedder holds while ingest has work.
 _FETCHED_REEMBED_MESSAGES: Final = 4
-#: Events of all embedders together that may be unanswered.
-_MAX_UNANSWERED: Final = 4096
+#: Messages of all embedders together that may be unanswered. Those that wait for a model that nobody serves are among
+#: them, and would keep all others from being delivered if there were more.
+_MAX_UNANSWERED: Final = 65_536
 #: How long one request for events stays with the server; after a reconnect nothing comes for so long at most.
 _FETCH_SECONDS: Final = 1.0
 

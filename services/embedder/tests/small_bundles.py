@@ -1,5 +1,7 @@
 """Small bundles that embed pictures by their mean colour and texts by their words, each in a space of its own."""
 
+import itertools
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +13,9 @@ from sightwire.bundles import BUNDLE_FILE, file_sha256, load_bundle
 from sightwire.bundles.stored_files import BundleFiles
 from sightwire.contracts.embedding_models import EmbeddingModel
 from sightwire.contracts.models import ModelId
+
+#: What the small bundles' texts are made of.
+_WORDS = ("a", "red", "apple", "cat", "photo", "of")
 
 
 def make_small_bundle(parent: Path, version: str, *, dimension: int) -> Path:
@@ -58,3 +63,14 @@ async def store_bundle(blobs: BlobStore, folder: Path) -> EmbeddingModel:
         files=files,
         requested_at=datetime.now(UTC),
     )
+
+
+def captions(count: int) -> list[str]:
+    """So many texts, at most some 3,000, whose vectors point in different directions in each small bundle."""
+    counts = itertools.product(range(4), repeat=len(_WORDS))
+    found = [
+        " ".join(word for word, times in zip(_WORDS, one, strict=True) for _ in range(times))
+        for one in counts
+        if math.gcd(*one) == 1
+    ]
+    return found[:: len(found) // count][:count]
