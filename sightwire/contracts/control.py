@@ -87,7 +87,7 @@ class Diagnose(_Request):
 
 
 class CompareItems(_Request):
-    """Which items the index of the name that is asked lacks, compared with the one that answers. Answered by a Coverage.
+    """Which items the index of the name that is asked lacks beside the one that answers. Answered by a Coverage.
 
     Asked of a shadow, or of a collection whose own index is kept while a shadow answers.
     """
