@@ -26,6 +26,7 @@ _ADDRESSES: Final = {
     subjects.training_progress("*"): subjects.training_progress("{run}"),
     subjects.control_training("*"): subjects.control_training("{run}"),
     subjects.TASKS_ALL: subjects.tasks("{type}"),
+    subjects.TASK_PROGRESS_ALL: subjects.task_progress("{pipeline_run}"),
     subjects.TASK_RESULTS_ALL: subjects.task_result("{pipeline_run}"),
     subjects.PIPELINES_ENDED_ALL: subjects.pipeline_ended("{pipeline_run}"),
 }
