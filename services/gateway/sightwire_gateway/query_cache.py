@@ -45,9 +45,11 @@ class QueryCache:
         Raises:
             Exception: whatever `search` raises.
         """
+        if self._cache is None or asked.explain:
+            return await search()
         # A page of a version that was named is the same for ever.
         version = asked.manifest_version or await self._manifests.newest(index)
-        if self._cache is None or version is None or asked.explain:
+        if version is None:
             return await search()
         own: searcher_pb2.SearchResponse | None = None
 
