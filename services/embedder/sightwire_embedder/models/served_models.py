@@ -70,10 +70,6 @@ class ServedModels:
         with self._find(space or self.default_space).use() as engine:
             yield engine
 
-    def require(self, space: str) -> None:
-        """Raises `NotServedError` unless a space is served now."""
-        self._find(space)
-
     def add(self, model: ServedModel) -> ServedModel | None:
         """Serves a model from now on; answers the one of its space that it replaces."""
         space = model.engine.spec.space
