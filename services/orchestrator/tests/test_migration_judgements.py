@@ -19,6 +19,7 @@ from typer import BadParameter
 
 from services.orchestrator.tests.made_migrations import NOW, coverage, users_record
 from sightwire.contracts.migrations import CanaryObservation, Filling
+from sightwire.contracts.operations import Progress
 from sightwire.contracts.pipeline_control import RunReport, TaskReport
 from sightwire.contracts.pipelines import PipelineRunState, TaskState
 from sightwire.errors import InvalidInputError
@@ -159,6 +160,7 @@ def test_filling_keeps_to_the_rate_that_is_allowed():
     assert pace.seconds_ahead(sent=100, seconds=0.5) == pytest.approx(1.5)
     assert pace.seconds_ahead(sent=100, seconds=3) == 0
     assert Pace(32, 100).seconds_ahead(sent=100, seconds=0) == 0
+    assert [pace.page_items(256), Pace(32, 100, 0.1).page_items(256), Pace(32, 100).page_items(256)] == [50, 1, 256]
 
 
 def test_labelled_queries_are_read_line_by_line():
@@ -201,17 +203,27 @@ def test_the_shipped_pipeline_promotes_after_everything_else():
     assert Counter(task.type for task in definition.tasks)["reembed"] == 2
 
 
-def test_progress_says_how_long_the_filling_takes():
-    report = RunReport(
+def report(task: str, state: TaskState, progress: Progress | None = None) -> RunReport:
+    return RunReport(
         run="r1",
         pipeline="migrate-collection",
         version="1",
         state=PipelineRunState.RUNNING,
         parameters={},
-        tasks=(TaskReport(name="fill", type="reembed", state=TaskState.RUNNING, attempts=1),),
+        tasks=(TaskReport(name=task, type="any", state=state, attempts=1, progress=progress),),
         results={},
+        progress=Progress(stage="tasks", done=2, total=10, unit="tasks"),
         started_at=NOW - timedelta(minutes=1),
     )
+
+
+def test_progress_says_how_long_the_filling_takes_and_for_whom_it_waits():
     filling = Filling(sent=6_000, total=10_000, waiting=1_000, rate=50.0)
-    assert progress_of(report, filling) == "fill: 5,000 of 10,000 items (50%), 50 a second, 0:01:40 left"
-    assert progress_of(report, filling.model_copy(update={"is_done": True})) == "fill"
+    embedding = report(
+        "fill", TaskState.RUNNING, Progress(stage="embedding anew", done=5_000, total=10_000, unit="items")
+    )
+    told = "tasks: 2 of 10 tasks (20%); fill: embedding anew: 5,000 of 10,000 items (50%)"
+    assert progress_of(embedding, filling) == ("fill", f"{told}, 50 a second, 0:01:40 left")
+    assert progress_of(embedding, filling.model_copy(update={"is_done": True})) == ("fill", told)
+    told = "tasks: 2 of 10 tasks (20%); approval: waiting for a reviewer"
+    assert progress_of(report("approval", TaskState.IN_REVIEW), None) == ("approval", told)

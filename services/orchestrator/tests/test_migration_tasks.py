@@ -14,7 +14,7 @@ from sightwire_orchestrator.migrations.keeper import MigrationKeeper
 from sightwire_orchestrator.migrations.shadow_records import shadow_name
 from sightwire_orchestrator.storage.database import Database
 from sightwire_orchestrator.storage.run_store import RunStore
-from sightwire_orchestrator.tasks.errors import OperationFailedError
+from sightwire_orchestrator.tasks.errors import InvalidParametersError, OperationFailedError
 from sightwire_orchestrator.tasks.registry import HandlerRegistry
 from sightwire_orchestrator.tasks.resources import open_resources
 
@@ -190,6 +190,8 @@ async def test_a_canary_ends_with_its_queries_and_is_never_left_behind(
         await failing
     assert await shares() is None
 
+    with pytest.raises(InvalidParametersError, match="can never have"):
+        await world.tasks.run("canary", {**which, "queries": 19})
     with pytest.raises(OperationFailedError, match="says nothing"):
         await world.tasks.run("canary", {**which, "seconds": 0.6})
     stopped = asyncio.create_task(world.tasks.run("canary", which))

@@ -3,26 +3,24 @@
 from datetime import timedelta
 from typing import Any
 
-from sightwire.cli.operation_output import progress_text
 from sightwire.cli.output import time_text
 from sightwire.contracts.migrations import Filling, Migration
-from sightwire.contracts.operations import Progress
 from sightwire.contracts.pipeline_control import RunReport
 from sightwire.contracts.pipelines import TaskState
+from sightwire_orchestrator.commands.pipeline_output import run_progress
 
 MIGRATION_COLUMNS = ("collection", "model", "state", "items", "started", "ended", "kept until", "run", "reason")
-
-_UNDER_WAY = frozenset({TaskState.RUNNING, TaskState.RETRYING, TaskState.IN_REVIEW})
 
 
 def migration_row(migration: Migration) -> list[Any]:
     """A migration in a list."""
     filling = migration.filling
+    embedded = filling.sent if filling.is_done else filling.sent - filling.waiting
     return [
         migration.collection,
         str(migration.model),
         migration.state.value,
-        None if not filling.total else f"{filling.sent - filling.waiting:,} of {filling.total:,}",
+        None if not filling.total else f"{embedded:,} of {filling.total:,}",
         time_text(migration.started_at),
         time_text(migration.ended_at),
         time_text(migration.keep_until) if migration.spare is not None else None,
@@ -31,24 +29,13 @@ def migration_row(migration: Migration) -> list[Any]:
     ]
 
 
-def steps_text(report: RunReport) -> str:
-    """The steps of a run that are under way."""
-    under_way = [task for task in report.tasks if task.state in _UNDER_WAY]
-    steps = (task.name if task.state is TaskState.RUNNING else f"{task.name} ({task.state})" for task in under_way)
-    return ", ".join(steps) or report.state.value
-
-
-def progress_of(report: RunReport, filling: Filling | None) -> str:
-    """Where a run of a migration stands, and while it fills how far it is and how long that will take."""
-    steps = steps_text(report)
-    if filling is None or filling.is_done or not filling.total:
-        return steps
-    done = filling.sent - filling.waiting
-    told = progress_text(Progress(stage=steps, done=done, total=filling.total, unit="items"))
-    return f"{told}, {filling.rate:,.0f} a second{_time_left(filling, done)}"
-
-
-def _time_left(filling: Filling, done: int) -> str:
-    if not filling.rate:
-        return ""
-    return f", {timedelta(seconds=round((filling.total - done) / filling.rate))} left"
+def progress_of(report: RunReport, filling: Filling | None) -> tuple[str, str]:
+    """The steps that a run of a migration is at, and how far it is; while it fills, how long that will take, too."""
+    steps, told = run_progress(report)
+    reviewed = [task.name for task in report.tasks if task.state is TaskState.IN_REVIEW]
+    if reviewed:
+        return f"{steps} {' '.join(reviewed)}".strip(), f"{told}; {', '.join(reviewed)}: waiting for a reviewer"
+    if filling is None or filling.is_done or not filling.rate:
+        return steps, told
+    seconds = round((filling.total - filling.sent + filling.waiting) / filling.rate)
+    return steps, f"{told}, {filling.rate:,.0f} a second, {timedelta(seconds=seconds)} left"

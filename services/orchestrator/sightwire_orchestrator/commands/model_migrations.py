@@ -173,14 +173,14 @@ async def _followed(bus: "Bus", report: "RunReport", collection: str, *, silent:
     from sightwire.bus.migrations import Migrations
     from sightwire.bus.pipelines import PipelinesClient
     from sightwire.cli.operation_output import ProgressLine
-    from sightwire_orchestrator.commands.migration_output import progress_of, steps_text
+    from sightwire_orchestrator.commands.migration_output import progress_of
 
     client, known, line = PipelinesClient(bus), Migrations(bus), ProgressLine(notices)
     try:
         while not report.state.is_final:
             filling = [one.filling for one in await known.all(collection) if one.run == report.run]
             if not silent:
-                line.show_text(steps_text(report), progress_of(report, filling[0] if filling else None))
+                line.show_text(*progress_of(report, filling[0] if filling else None))
             await asyncio.sleep(_POLL_SECONDS)
             report = await client.run(report.run)
     finally:

@@ -1,6 +1,7 @@
 """Makes sure that a shadow has all items of its collection, and sends again what it lacks."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -11,7 +12,7 @@ from sightwire.bus.control import ControlClient
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.control import CompareItems
 from sightwire.contracts.migrations import Coverage
-from sightwire.errors import UnavailableError
+from sightwire.errors import NotFoundError, UnavailableError, UnknownCollectionError
 from sightwire_orchestrator.migrations.coverage_rounds import Difference, Rounds, Verdict
 from sightwire_orchestrator.migrations.filling import send
 from sightwire_orchestrator.migrations.lag import has_passed, last_sequence
@@ -23,9 +24,12 @@ from sightwire_orchestrator.tasks.errors import OperationFailedError
 #: Ids that a comparison names.
 _NAMED: Final = 10_000
 _COMPARE_SECONDS: Final = 300.0
+_PATIENCE_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.25
 #: Between two comparisons: what was embedded meanwhile is committed, and loaded by the searchers.
 _ROUND_SECONDS: Final = 1.5
+#: What does not get better is not sent again each time: it may be slow, or a dead letter each time.
+_ROUNDS_A_REPETITION: Final = 5
 _SHOWN: Final = 5
 
 CoverageListener = Callable[[Coverage], None]
@@ -64,7 +68,8 @@ async def cover(
             case Verdict.STUCK:
                 raise OperationFailedError(_in_words(opened, coverage, lasting))
             case Verdict.AGAIN:
-                await _send_again(bus, opened, searchers, lasting)
+                if rounds.without_progress % _ROUNDS_A_REPETITION == 0:
+                    await _send_again(bus, opened, searchers, lasting)
                 await asyncio.sleep(_ROUND_SECONDS)
 
 
@@ -78,13 +83,17 @@ async def _passed(bus: Bus, shadow: CollectionRecord) -> None:
 
 
 async def _compare(bus: Bus, shadow: CollectionRecord) -> Coverage:
-    """The comparison; while its index is taken over by another indexer, it is waited for."""
+    """The comparison; an indexer that takes the index over, or merges segments away meanwhile, is waited for."""
+    give_up_at = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
-            answer = await ControlClient(bus).ask_owner(
-                shadow.name, CompareItems(sample=_NAMED), timeout=_COMPARE_SECONDS
-            )
-        except UnavailableError:
+            request = CompareItems(sample=_NAMED)
+            answer = await ControlClient(bus).ask_owner(shadow.name, request, timeout=_COMPARE_SECONDS)
+        except UnknownCollectionError:
+            raise
+        except (NotFoundError, UnavailableError):
+            if time.monotonic() > give_up_at:
+                raise
             await asyncio.sleep(_ROUND_SECONDS)
         else:
             return _COVERAGE.validate_python(answer)

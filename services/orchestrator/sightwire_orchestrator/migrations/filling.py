@@ -44,7 +44,7 @@ async def fill(
     started, sent_before = time.monotonic(), filling.sent
     while True:
         waiting = await _room(bus, opened, pace, filling, on_progress)
-        items, token = await searchers.page(opened.source, token=filling.page_token, limit=_PAGE_ITEMS)
+        items, token = await searchers.page(opened.source, token=filling.page_token, limit=pace.page_items(_PAGE_ITEMS))
         await send(bus, opened.shadow, (renewal(item) for item in items))
         seconds = time.monotonic() - started
         sent = filling.sent + len(items)

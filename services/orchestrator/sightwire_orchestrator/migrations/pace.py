@@ -24,6 +24,10 @@ class Pace:
     #: None: as many as the embedders can.
     items_per_second: float | None = None
 
+    def page_items(self, most: int) -> int:
+        """Items to send at once: where a rate is set, those of a second, so that they do not come in bursts."""
+        return most if self.items_per_second is None else min(max(int(self.items_per_second), 1), most)
+
     def must_wait(self, lag: Lag) -> bool:
         """Whether nothing is to be sent now."""
         return lag.reembed_messages >= self.max_waiting or lag.ingest_messages > self.max_ingest_lag

@@ -4,10 +4,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, Self
 
 from nats.aio.msg import Msg
-from pydantic import Field, JsonValue, PositiveFloat, PositiveInt, ValidationError
+from pydantic import Field, JsonValue, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from sightwire.bus.collections import CollectionRegistry
 from sightwire.bus.connection import Bus
@@ -32,6 +32,15 @@ class CanaryParameters(MigrationParameters):
     queries: PositiveInt = Field(default=200, description="After which it ends")
     seconds: PositiveFloat = Field(default=3600.0, description="After which it ends at the latest")
     thresholds: CanaryThresholds = CanaryThresholds()
+
+    @model_validator(mode="after")
+    def _can_be_judged(self) -> Self:
+        if self.queries < self.thresholds.min_queries:
+            raise ValueError(
+                f"a canary of {self.queries} queries can never have the {self.thresholds.min_queries} that its "
+                "thresholds ask for (`min_queries`)"
+            )
+        return self
 
 
 @handler("canary")

@@ -4,6 +4,7 @@ from pydantic import JsonValue
 
 from sightwire.contracts.names import CollectionName
 from sightwire.contracts.operations import Validate
+from sightwire.contracts.validation import ValidationReport
 from sightwire_orchestrator.tasks.builtin.index_operations import carry_out_operation
 from sightwire_orchestrator.tasks.context import TaskContext
 from sightwire_orchestrator.tasks.registry import handler
@@ -25,7 +26,10 @@ async def validate(context: TaskContext, parameters: ValidateParameters) -> Json
     operation = await carry_out_operation(context, parameters.collection, {"kind": "validate", **options})
     generation = str(operation.result["generation"])
     report = await context.resources.platform.index.report(parameters.collection, generation)
-    gates: dict[str, JsonValue] = {
-        gate.gate: gate.model_dump(mode="json", include={"passed", "summary", "measured"}) for gate in report.gates
-    }
-    return {"operation": operation.id, "generation": generation, "gates": gates}
+    return {"operation": operation.id, "generation": generation, "gates": gates_in_brief(report)}
+
+
+def gates_in_brief(report: ValidationReport) -> JsonValue:
+    """What each gate says, without each failed query."""
+    brief = {"passed", "summary", "measured"}
+    return {gate.gate: gate.model_dump(mode="json", include=brief) for gate in report.gates}

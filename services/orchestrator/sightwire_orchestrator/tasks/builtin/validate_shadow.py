@@ -6,6 +6,7 @@ from sightwire.contracts.operations import Validate
 from sightwire.contracts.validation import GateThresholds
 from sightwire_orchestrator.migrations.shadow_operations import validated
 from sightwire_orchestrator.tasks.builtin.migration_parameters import MigrationParameters
+from sightwire_orchestrator.tasks.builtin.validate import gates_in_brief
 from sightwire_orchestrator.tasks.context import TaskContext
 from sightwire_orchestrator.tasks.registry import handler
 
@@ -25,7 +26,4 @@ async def validate_shadow(context: TaskContext, parameters: ValidateShadowParame
     bus = context.resources.require_bus()
     opened = await parameters.open(bus)
     operation, report = await validated(context, bus, opened.shadow, Validate(gates=parameters.gates))
-    gates: dict[str, JsonValue] = {
-        gate.gate: gate.model_dump(mode="json", include={"passed", "summary", "measured"}) for gate in report.gates
-    }
-    return {"operation": operation.id, "generation": report.generation, "gates": gates}
+    return {"operation": operation.id, "generation": report.generation, "gates": gates_in_brief(report)}
