@@ -27,8 +27,9 @@ up: setup ## start the platform on this machine, with the demo collection (ARGS=
 test: setup-dev ## run all tests (ARGS="-k name")
 	@exec $(BIN)/python -m pytest $(ARGS)
 
-chaos: setup-dev ## kill every process at random while 1,000 pictures go in (the tests do it with fewer)
-	@SIGHTWIRE_SURVIVAL_PICTURES=1000 $(BIN)/python -m pytest tests/e2e/test_survival.py $(ARGS)
+chaos: setup-dev ## kill every process at random while 1,000 pictures go in, and while 2,000 items move to another model (the tests do it with fewer)
+	@SIGHTWIRE_SURVIVAL_PICTURES=1000 SIGHTWIRE_SURVIVAL_MIGRATED=2000 $(BIN)/python -m pytest \
+	  tests/e2e/test_survival.py tests/e2e/test_migration_survival.py $(ARGS)
 
 bench: setup-dev ## measure the platform against its own parts called in-process
 	@exec $(BIN)/python -m bench $(ARGS)

@@ -8,9 +8,9 @@ import io
 import logging
 import os
 import random
-import signal
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,8 @@ from sightwire.client.problems import ApiError, ConnectionFailedError
 from sightwire.platform.demo_collection import read_demo_items
 from sightwire.platform.ports import find_free_port
 from sightwire.platform.running_platform import PlatformOptions, RunningPlatform, run_platform
-from sightwire.platform.supervised_process import ProcessState, SupervisedProcess
+from sightwire.platform.supervised_process import SupervisedProcess
+from tests.plugin.survival import until_accepted, was_killed
 from tests.plugin.waiting import Eventually
 
 logger = logging.getLogger(__name__)
@@ -49,19 +50,6 @@ def distinct_pictures(count: int) -> Iterator[tuple[str, Picture]]:
         yield f"{drawing.stem}-{variation}", Picture(encoded.getvalue(), filename=f"{drawing.stem}.png")
 
 
-async def upload_until_accepted(client: AsyncSightwire, item_id: str, picture: Picture) -> None:
-    """What a careful user does: the same request again, under the same id, until it is acknowledged."""
-    while True:
-        try:
-            await client.items.put(COLLECTION, id=item_id, image=picture, tags=["survivor"])
-        except (ConnectionFailedError, ApiError) as error:
-            if isinstance(error, ApiError) and error.http_status < 500:
-                raise
-            await asyncio.sleep(0.1)
-        else:
-            return
-
-
 async def kill_at_random(
     platform: RunningPlatform, accepted: list[str], seed: int, eventually: Eventually
 ) -> Counter[str]:
@@ -75,15 +63,7 @@ async def kill_at_random(
         process = platform.process(victim)
 
         def could_be_killed(victim: str = victim, process: SupervisedProcess = process, moment: int = moment) -> bool:
-            was_restarted = process.restarts >= kills[victim] and process.state is ProcessState.READY
-            if len(accepted) < moment or not was_restarted or process.process_id is None:
-                return False
-            try:
-                os.kill(process.process_id, signal.SIGKILL)
-            except ProcessLookupError:
-                # It died of itself a moment ago, because another process did; its next life is the one to end.
-                return False
-            return True
+            return len(accepted) >= moment and was_killed(process, kills=kills[victim])
 
         await eventually(could_be_killed, deadline=300, describe=f"the kill of {victim}")
         kills[victim] += 1
@@ -116,7 +96,8 @@ async def test_every_accepted_picture_is_searchable_exactly_once_after_kills(
 
         async def upload_pending() -> None:
             for item_id, picture in pending:
-                await upload_until_accepted(client, item_id, picture)
+                put = partial(client.items.put, COLLECTION, id=item_id, image=picture, tags=["survivor"])
+                await until_accepted(put)
                 accepted.append(item_id)
 
         async with asyncio.TaskGroup() as tasks:
