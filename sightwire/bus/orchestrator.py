@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from sightwire.bus.connection import Bus
 from sightwire.bus.control import ANSWER_SECONDS, ask
 from sightwire.contracts import subjects
+from sightwire.contracts.alerts import AlertsRequest
 from sightwire.contracts.cache_control import CacheRequest
 from sightwire.contracts.model_control import ModelsRequest
 from sightwire.contracts.review_control import ReviewsRequest
@@ -44,7 +45,7 @@ async def ask_orchestrator(
 
 
 class OrchestratorClient:
-    """Asks about models, reviews and cached results; the contract of each request names the model of its answer.
+    """Asks about models, reviews, cached results and alerts; contracts of requests name the models of their answers.
 
     All raise as `ask_orchestrator` does.
     """
@@ -65,6 +66,10 @@ class OrchestratorClient:
     async def ask_reviews(self, request: ReviewsRequest, answer: type[Answer]) -> Answer:
         """What it answers to a request of `sightwire.contracts.review_control`."""
         return await ask_orchestrator(self._bus, subjects.CONTROL_REVIEWS, request, answer)
+
+    async def ask_alerts(self, request: AlertsRequest, answer: type[Answer]) -> Answer:
+        """What it answers to a request of `sightwire.contracts.alerts`."""
+        return await ask_orchestrator(self._bus, subjects.CONTROL_ALERTS, request, answer)
 
     async def ask_cache(self, request: CacheRequest, answer: type[Answer]) -> Answer:
         """What it answers to a request of `sightwire.contracts.cache_control`."""

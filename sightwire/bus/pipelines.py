@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from sightwire.bus.connection import Bus
 from sightwire.bus.orchestrator import ask_orchestrator
 from sightwire.contracts import subjects
-from sightwire.contracts.execution_metrics import PipelineMetrics
+from sightwire.contracts.execution_metrics import ControlPlaneHealth, PipelineMetrics
 from sightwire.contracts.pipeline_control import (
     DrawPipeline,
     ListPipelines,
@@ -16,6 +16,7 @@ from sightwire.contracts.pipeline_control import (
     PipelineList,
     PipelinesRequest,
     PipelineSummary,
+    ReadHealth,
     ReadMetrics,
     ReadPipeline,
     ReadRun,
@@ -70,6 +71,10 @@ class PipelinesClient:
     async def metrics(self, request: ReadMetrics) -> PipelineMetrics:
         """What is counted of a pipeline."""
         return await self._ask(request, PipelineMetrics)
+
+    async def health(self) -> ControlPlaneHealth:
+        """How pipelines, models, cache and reviewers are."""
+        return await self._ask(ReadHealth(), ControlPlaneHealth)
 
     async def steer(self, request: SteerRun) -> RunReport:
         """Pauses, resumes, cancels or retries a run."""

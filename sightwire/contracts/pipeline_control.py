@@ -85,6 +85,12 @@ class ReadMetrics(_Request):
     seconds: float = Field(default=3600.0, ge=60, le=10 * 365 * 86_400, description="Back from now")
 
 
+class ReadHealth(_Request):
+    """Answered by ControlPlaneHealth (`sightwire.contracts.execution_metrics`)."""
+
+    ask: Literal["health"] = "health"
+
+
 class SteerRun(_Request):
     """Pauses, resumes or cancels a run, or takes up one that failed. Answered by its RunReport afterwards."""
 
@@ -104,6 +110,7 @@ PipelinesRequest = (
     | ReadRun
     | ListRuns
     | ReadMetrics
+    | ReadHealth
     | SteerRun
 )
 PIPELINES_REQUESTS: TypeAdapter[PipelinesRequest] = TypeAdapter(Annotated[PipelinesRequest, Field(discriminator="ask")])

@@ -122,8 +122,16 @@ PIPELINES = StreamDefinition(
     max_age=90 * DAY,
     max_messages_per_subject=100,
 )
+ALERTS = StreamDefinition(
+    name="ALERTS",
+    subjects=("alerts.*.*",),
+    retention=Retention.LIMITS,
+    description="Alert rules that fire, and those that fire no more",
+    max_age=90 * DAY,
+    max_messages_per_subject=1000,
+)
 
-STREAMS: Final = (INGEST, EMBEDDED, REEMBED, INDEX, DEAD_LETTERS, TRAINING, MODELS, TASKS, PIPELINES)
+STREAMS: Final = (INGEST, EMBEDDED, REEMBED, INDEX, DEAD_LETTERS, TRAINING, MODELS, TASKS, PIPELINES, ALERTS)
 
 COLLECTIONS = BucketDefinition("collections", "Collection records: specification, uid")
 ITEM_STATUS = BucketDefinition("item_status", "How far each item has come", flush_later=True)

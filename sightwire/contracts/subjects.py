@@ -15,12 +15,14 @@ CONTROL_PIPELINES = "control.pipelines"
 CONTROL_MODELS = "control.models"
 CONTROL_REVIEWS = "control.reviews"
 CONTROL_CACHE = "control.cache"
+CONTROL_ALERTS = "control.alerts"
 #: Where every worker hears which attempts nobody waits for any longer.
 CONTROL_WORKERS = "control.workers"
 TASKS_ALL = "tasks.*"
 TASK_RESULTS_ALL = "tasks.result.*"
 TASK_PROGRESS_ALL = "tasks.progress.*"
 PIPELINES_ENDED_ALL = "pipelines.ended.*"
+ALERTS_ALL = "alerts.*.*"
 MODELS_REGISTERED = "models.registered"
 MODELS_PROMOTED = "models.promoted"
 MODELS_ROLLED_BACK = "models.rolled_back"
@@ -119,6 +121,11 @@ def pipeline_ended(run: str) -> str:
 def migration_key(collection: str, shadow: str) -> str:
     """Key of a collection's migration in the `migrations` bucket."""
     return f"{collection}.{shadow}"
+
+
+def alert(kind: str, rule: str) -> str:
+    """Where it is told that an alert rule fires (`fired`), or fires no more (`resolved`)."""
+    return f"alerts.{kind}.{rule}"
 
 
 def operation_key(collection: str, operation: str) -> str:

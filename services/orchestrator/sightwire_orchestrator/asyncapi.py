@@ -4,13 +4,14 @@ from faststream.nats import JStream, NatsBroker
 
 from sightwire.bus.asyncapi import asyncapi_document
 from sightwire.contracts import subjects
+from sightwire.contracts.alerts import AlertEvent, AlertsRequest
 from sightwire.contracts.cache_control import CacheRequest
 from sightwire.contracts.model_control import ModelsRequest
 from sightwire.contracts.models import ModelPromoted, ModelRegistered, ModelRolledBack
 from sightwire.contracts.pipeline_control import PipelinesRequest
 from sightwire.contracts.pipelines import AttemptAbandoned, AttemptProgress, PipelineRunEnded, TaskOrder, TaskResult
 from sightwire.contracts.review_control import ReviewsRequest
-from sightwire.contracts.streams import MODELS, PIPELINES, TASKS
+from sightwire.contracts.streams import ALERTS, MODELS, PIPELINES, TASKS
 
 
 def describe() -> bytes:
@@ -68,6 +69,17 @@ def describe() -> bytes:
         title="control-cache",
         description="Asks the active orchestrator for statistics of cached results of tasks, or to delete some.",
     )(_cache_request)
+    broker.subscriber(
+        subjects.CONTROL_ALERTS,
+        title="control-alerts",
+        description="Asks the active orchestrator about alert rules.",
+    )(_alerts_request)
+    broker.subscriber(
+        subjects.ALERTS_ALL,
+        stream=JStream(ALERTS.name, declare=False),
+        title="alert-event",
+        description="An alert rule fires, or fires no more.",
+    )(_alert)
     for subject, title, description, handler in (
         (subjects.MODELS_REGISTERED, "model-registered", "A version of a model can be fetched.", _registered),
         (subjects.MODELS_PROMOTED, "model-promoted", "An alias of a model got a version.", _promoted),
@@ -105,6 +117,12 @@ async def _models_request(request: ModelsRequest) -> None: ...
 
 
 async def _reviews_request(request: ReviewsRequest) -> None: ...
+
+
+async def _alerts_request(request: AlertsRequest) -> None: ...
+
+
+async def _alert(event: AlertEvent) -> None: ...
 
 
 async def _registered(event: ModelRegistered) -> None: ...

@@ -14,7 +14,9 @@ from sightwire.cache.levels import MultiLevelCache
 from sightwire.contracts.pipelines import RunId
 from sightwire.ending_tasks import end_tasks
 from sightwire.errors import ConflictError, NotFoundError, SightwireError
+from sightwire_orchestrator.alerts.opening import open_alert_office
 from sightwire_orchestrator.caching.task_results import TaskResultCache
+from sightwire_orchestrator.control.alerts import AlertsDesk
 from sightwire_orchestrator.control.cache import CacheDesk
 from sightwire_orchestrator.control.model_requests import ModelsDesk
 from sightwire_orchestrator.control.requests import PipelinesDesk
@@ -24,6 +26,7 @@ from sightwire_orchestrator.execution.engine import Engine
 from sightwire_orchestrator.execution.progress import ProgressBoard
 from sightwire_orchestrator.migrations.keeper import MigrationKeeper
 from sightwire_orchestrator.numbers.desk import NumbersDesk
+from sightwire_orchestrator.numbers.health_desk import HealthDesk
 from sightwire_orchestrator.numbers.recorder import MetricsRecorder
 from sightwire_orchestrator.numbers.store import SampleStore
 from sightwire_orchestrator.pipelines.storing import store_shipped_pipelines
@@ -89,10 +92,17 @@ class TermParts:
         )
         publisher = ModelEventPublisher(self.bus, ModelEventStore(self.database))
         board = ProgressBoard()
-        requests = PipelinesDesk(self.bus, engine, self.runs, pipelines, self.handlers, board, NumbersDesk(samples))
+        health = HealthDesk(self.bus, samples, pipelines, self.cache, office)
+        requests = PipelinesDesk(
+            self.bus, engine, self.runs, pipelines, self.handlers, board, NumbersDesk(samples), health
+        )
         models = ModelsDesk(self.bus, ModelRegistry(self.database, self.blobs), publisher.look)
         reviews = ReviewsDesk(self.bus, office)
         cache = CacheDesk(self.bus, self.cache)
+        alert_office = open_alert_office(
+            self.database, self.settings, self.bus, self.resources, samples, office.desk, self.cache
+        )
+        alerts = AlertsDesk(self.bus, alert_office)
         migrations = MigrationKeeper(self.bus, self.runs)
         callbacks = CallbackSender(self.bus, pipelines, self.resources.webhooks)
         try:
@@ -108,6 +118,8 @@ class TermParts:
                 models.answering(),
                 reviews.answering(),
                 cache.answering(),
+                alert_office.kept(),
+                alerts.answering(),
                 migrations.keeping(),
             ):
                 yield engine

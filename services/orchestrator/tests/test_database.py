@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sightwire_orchestrator.alerts.tables
 import sightwire_orchestrator.numbers.tables
 import sightwire_orchestrator.registry.tables
 import sightwire_orchestrator.reviews.tables  # noqa: F401  their tables belong to `metadata`

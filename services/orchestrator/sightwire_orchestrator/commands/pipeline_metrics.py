@@ -1,4 +1,4 @@
-"""`sightwire pipelines metrics`: what is counted of a pipeline's runs and tasks."""
+"""`sightwire pipelines metrics|health`: what is counted of runs and tasks, and how the control plane's parts are."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sightwire.cli.options import AsJson, DataDir
-from sightwire.cli.output import print_json, print_table, time_text
+from sightwire.cli.output import escaped, print_json, print_table, time_text
 from sightwire_orchestrator.commands.pipeline_runs import asked
 from sightwire_orchestrator.commands.requests import request_of
 
 if TYPE_CHECKING:
     from sightwire.bus.pipelines import PipelinesClient
-    from sightwire.contracts.execution_metrics import ExecutionFigures, PipelineMetrics
+    from sightwire.contracts.execution_metrics import ControlPlaneHealth, ExecutionFigures, PipelineMetrics
 
 _FIGURES = ("ended", "succeeded", "failed", "success", "a minute", "min", "mean", "p50", "p95", "p99", "max")
 
@@ -41,6 +41,22 @@ def metrics(
     if history:
         points = ((time_text(point.at), *_cells(point.runs)) for point in answer.history)
         print_table(("since", *_FIGURES), points)
+
+
+def health(data_dir: DataDir = Path("data"), as_json: AsJson = False) -> None:
+    """Show how pipelines, models, the cache and the reviewers are. Exits with 1 when one of them is failing."""
+
+    async def ask(client: "PipelinesClient") -> "ControlPlaneHealth":
+        return await client.health()
+
+    components = asked(data_dir, ask).components
+    if as_json:
+        print_json(components)
+    else:
+        rows = ((each.name, each.kind, each.state, escaped(each.detail)) for each in components)
+        print_table(("name", "kind", "state", "detail"), rows)
+    if any(each.state == "failing" for each in components):
+        raise typer.Exit(1)
 
 
 def _rows(answer: "PipelineMetrics") -> Iterator[list[object]]:

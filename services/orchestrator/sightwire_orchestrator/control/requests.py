@@ -20,6 +20,7 @@ from sightwire.contracts.pipeline_control import (
     PipelineList,
     PipelinesRequest,
     PipelineSummary,
+    ReadHealth,
     ReadMetrics,
     ReadPipeline,
     ReadRun,
@@ -37,6 +38,7 @@ from sightwire_orchestrator.definitions.reading import read_definition
 from sightwire_orchestrator.execution.engine import Engine
 from sightwire_orchestrator.execution.progress import ProgressBoard
 from sightwire_orchestrator.numbers.desk import NumbersDesk
+from sightwire_orchestrator.numbers.health_desk import HealthDesk
 from sightwire_orchestrator.runs.events import Message, RunCancelled, RunPaused, RunResumed, RunRetried
 from sightwire_orchestrator.runs.plan import Plan
 from sightwire_orchestrator.runs.state import Run
@@ -63,6 +65,7 @@ class PipelinesDesk:
         handlers: HandlerRegistry,
         board: ProgressBoard,
         numbers: NumbersDesk,
+        health: HealthDesk,
     ) -> None:
         self._bus = bus
         self._engine = engine
@@ -71,6 +74,7 @@ class PipelinesDesk:
         self._handlers = handlers
         self._board = board
         self._numbers = numbers
+        self._health = health
 
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[None]:
@@ -101,6 +105,8 @@ class PipelinesDesk:
             case ReadMetrics():
                 await self._pipelines.get(request.pipeline)
                 return await self._numbers.metrics(request)
+            case ReadHealth():
+                return await self._health.health()
             case SteerRun():
                 return self._report(*await self._engine.tell(request.run, _message(request)))
             case _:

@@ -5,14 +5,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from sightwire.contracts.execution_metrics import ComponentHealth, MetricsPoint, PipelineMetrics
+from sightwire.contracts.execution_metrics import MetricsPoint, PipelineMetrics
 from sightwire_orchestrator.numbers.recorder import HOUR, MINUTE, MINUTES_KEPT
 from sightwire_orchestrator.numbers.samples import WHOLE_RUN, Interval, Sample, begin_of
 
 #: At least so many; the interval of a point is made longer until there are no more than twice as many.
 _POINTS: Final = 60
-_HEALTHY_SHARE: Final = 0.95
-_FAILING_SHARE: Final = 0.5
 
 
 def resolution_for(span: timedelta) -> int:
@@ -44,15 +42,3 @@ def pipeline_metrics(
             MetricsPoint(at=at, runs=sample.figures(timedelta(seconds=step))) for at, sample in sorted(by_time.items())
         ),
     )
-
-
-def pipeline_health(name: str, runs: Sample) -> ComponentHealth:
-    """How a pipeline is, by its runs of the last hour."""
-    rate = runs.success_rate
-    if rate is None:
-        return ComponentHealth(kind="pipeline", name=name, state="healthy", detail="no runs ended in the last hour")
-    detail = f"{runs.succeeded} of {runs.succeeded + runs.failed} runs succeeded in the last hour"
-    if rate >= _HEALTHY_SHARE:
-        return ComponentHealth(kind="pipeline", name=name, state="healthy", detail=detail)
-    state = "degraded" if rate >= _FAILING_SHARE else "failing"
-    return ComponentHealth.model_validate({"kind": "pipeline", "name": name, "state": state, "detail": detail})
