@@ -1,16 +1,20 @@
 """The models that every embedder is to serve, and which space is meant by default: the `embedding_models` bucket."""
 
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from nats.errors import Error as NatsError
+from pydantic import ValidationError
 
 from sightwire.bus.connection import Bus
 from sightwire.bus.watching import read_bucket, watch_bucket
 from sightwire.contracts.embedding_models import DEFAULT_SPACE_KEY, DefaultSpace, EmbeddingModel
 from sightwire.contracts.streams import EMBEDDING_MODELS
 from sightwire.errors import ConflictError, NotFoundError, UnavailableError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +118,15 @@ class EmbeddingModels:
 
 
 def _wanted(values: Mapping[str, bytes]) -> WantedModels:
-    default = values.get(DEFAULT_SPACE_KEY)
-    return WantedModels(
-        {
-            space: EmbeddingModel.model_validate_json(value)
-            for space, value in values.items()
-            if space != DEFAULT_SPACE_KEY
-        },
-        None if default is None else DefaultSpace.model_validate_json(default),
-    )
+    models: dict[str, EmbeddingModel] = {}
+    default: DefaultSpace | None = None
+    for key, value in values.items():
+        try:
+            if key == DEFAULT_SPACE_KEY:
+                default = DefaultSpace.model_validate_json(value)
+            else:
+                models[key] = EmbeddingModel.model_validate_json(value)
+        except ValidationError as error:
+            # What a newer version wrote must not keep the others from being served.
+            logger.error("cannot read which model is wanted", extra={"key": key, "error": str(error)})
+    return WantedModels(models, default)

@@ -12,6 +12,7 @@ from sightwire.bus.embedders import EmbedderDirectory, announce_embedder, withdr
 from sightwire.bus.embedding_models import EmbeddingModels
 from sightwire.contracts.embedding_models import DefaultSpace, EmbedderAnnouncement, EmbeddingModel
 from sightwire.contracts.models import ModelId
+from sightwire.contracts.streams import EMBEDDING_MODELS
 from sightwire.errors import ConflictError, NotFoundError
 from tests.plugin.waiting import Eventually
 
@@ -48,6 +49,17 @@ async def test_models_are_followed_until_they_are_removed(bus: Bus, unique_name:
         assert space not in (await anext(followed)).models
     with pytest.raises(NotFoundError, match="no embedder was told to serve"):
         await models.remove(space)
+
+
+async def test_a_value_that_cannot_be_read_hides_no_other(bus: Bus, unique_name: NewName) -> None:
+    models, good, bad = EmbeddingModels(bus), unique_name("space"), unique_name("space")
+    await (await bus.bucket(EMBEDDING_MODELS)).put(bad, b'{"of": "a later version"}')
+    await models.put(model(good))
+    wanted = await models.wanted()
+    assert good in wanted.models
+    assert bad not in wanted.models
+    await models.remove(good)
+    await (await bus.bucket(EMBEDDING_MODELS)).delete(bad)
 
 
 async def test_a_space_is_served_when_every_live_embedder_serves_it(

@@ -72,7 +72,6 @@ async def open_pipelines(
         attempts=AttemptLog(settings.embedder_cache_dir / "attempts"),
         retry_policy=RetryPolicy(settings.embedder_max_deliveries),
         max_in_flight=settings.embedder_max_in_flight,
-        drain_seconds=settings.drain_seconds,
     )
     ingest = make_pipeline(
         IngestWork(
@@ -81,10 +80,14 @@ async def open_pipelines(
             publish_all=bus.publish_all,
             send_status=send_status,
             bury=bury_delivery,
-        )
+        ),
+        drain_seconds=settings.drain_seconds,
     )
     reembedding = make_pipeline(
-        ReembedWork(item_embedder(Priority.REEMBED), copies, bury_delivery), may_begin=ingest.wait_until_calm
+        ReembedWork(item_embedder(Priority.REEMBED), copies, bury_delivery),
+        # A stop does not wait for what nobody waits for: it is given back, and others do it.
+        drain_seconds=0.0,
+        may_begin=ingest.wait_until_calm,
     )
     for pipeline in (ingest, reembedding):
         await resources.enter_async_context(pipeline)
