@@ -4,16 +4,18 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sightwire.cache import envelopes
 from sightwire.cache.formats import decode_value, encode_value
 from sightwire.cache.invalidation_log import InvalidationLog
 from sightwire.cache.memory_level import MemoryLevel
 from sightwire.cache.options import CacheOptions
-from sightwire.cache.server_client import Found, Missed
-from sightwire.cache.server_link import ServerLink
+from sightwire.cache.server_answers import Found, Missed
 from sightwire.errors import CorruptDataError, InvalidInputError
+
+if TYPE_CHECKING:
+    from sightwire.cache.server_link import ServerLink
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +65,7 @@ class Filling:
     """Brings entries into memory and the server. `link` is None when there is no server."""
 
     def __init__(
-        self, options: CacheOptions, memory: MemoryLevel, invalidations: InvalidationLog, link: ServerLink | None
+        self, options: CacheOptions, memory: MemoryLevel, invalidations: InvalidationLog, link: "ServerLink | None"
     ) -> None:
         self._options = options
         self._memory = memory

@@ -7,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from sightwire.cache.levels import DISABLED, MultiLevelCache
-from sightwire.cache.server_link import HEALTHY
+from sightwire.cache.server_answers import HEALTHY
 
 
 class CacheMetrics(Collector):

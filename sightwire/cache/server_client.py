@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -13,6 +12,7 @@ from redis.backoff import NoBackoff
 
 from sightwire.cache import server_scripts
 from sightwire.cache.invalidation_log import Invalidation
+from sightwire.cache.server_answers import Found, Missed
 from sightwire.errors import ConfigurationError
 
 #: A tag lives at least so long past the entries that it holds, or past the look-up that began a computation.
@@ -23,24 +23,6 @@ _REPORT_REMEMBERED_MS: Final = 24 * 3_600_000
 #: So many look-ups and stores may be under way at once; beside them go a subscription, invalidations and reports.
 MAX_CALLS: Final = 32
 _MAX_CONNECTIONS: Final = MAX_CALLS + 8
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """An entry of the server."""
-
-    envelope: bytes
-    seconds_left: float
-    tags: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Missed:
-    """No entry; `nonces` are those of the tags now, which `store` compares to tell whether a tag was deleted since."""
-
-    has_lock: bool
-    token: str
-    nonces: tuple[bytes, ...]
 
 
 class CacheServerClient:

@@ -17,12 +17,12 @@ from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 from sightwire.cache.invalidation_log import Invalidation
 from sightwire.cache.process_counts import ProcessCounts
-from sightwire.cache.server_client import MAX_CALLS, CacheServerClient, Found, Missed
+from sightwire.cache.server_answers import HEALTHY, Found, Missed
+from sightwire.cache.server_client import MAX_CALLS, CacheServerClient
 from sightwire.ending_tasks import end_tasks
 
 log = logging.getLogger(__name__)
 
-HEALTHY: Final = "healthy"
 Result = TypeVar("Result")
 
 #: What a server that is not there looks like; RuntimeError: uvloop's for a transport that was closed under the client.

@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY
 from sightwire.cache.accounting import CachesAccounting, summed
 from sightwire.cache.levels import DISABLED, MultiLevelCache
 from sightwire.cache.metrics import CacheMetrics
-from sightwire.cache.server_link import HEALTHY
+from sightwire.cache.server_answers import HEALTHY
 from sightwire_gateway import metrics
 from sightwire_gateway.settings import GatewaySettings
 
