@@ -5,7 +5,6 @@ import base64
 import io
 import itertools
 import json
-import math
 import os
 import signal
 from collections import Counter
@@ -19,7 +18,7 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from services.embedder.tests.small_bundles import make_small_bundle
+from services.embedder.tests.small_bundles import captions, make_small_bundle
 from sightwire.bus.collections import CollectionRegistry
 from sightwire.bus.connection import Bus
 from sightwire.bus.embedding_models import EmbeddingModels
@@ -31,7 +30,6 @@ from sightwire.contracts.migrations import Migration, MigrationState
 from sightwire.contracts.pipelines import PipelineRunState
 from sightwire.contracts.reviews import Reviewer
 from sightwire.contracts.streams import COLLECTIONS
-from sightwire.ending_tasks import end_tasks
 from sightwire.errors import SightwireError
 from sightwire.platform.ports import find_free_port
 from sightwire.platform.running_platform import PlatformOptions, RunningPlatform, run_platform
@@ -41,8 +39,6 @@ from tests.plugin.command_line import CommandLine
 from tests.plugin.waiting import Eventually
 
 ITEMS = 200
-#: What the small bundles' texts are made of.
-WORDS = ("a", "red", "apple", "cat", "photo", "of")
 DIMENSIONS = {"1": 24, "2": 32, "3": 1}
 FIELDS = {"image": {"source": "image"}, "text": {"source": "text"}, "own": {"source": "user", "dimension": 3}}
 
@@ -79,17 +75,7 @@ async def client(platform: RunningPlatform) -> AsyncIterator[AsyncSightwire]:
         yield client
 
 
-def captions() -> list[str]:
-    """Texts whose vectors point in different directions, in each model."""
-    counts = itertools.product(range(4), repeat=len(WORDS))
-    return [
-        " ".join(word for word, count in zip(WORDS, one, strict=True) for _ in range(count))
-        for one in counts
-        if math.gcd(*one) == 1
-    ]
-
-
-CAPTIONS = captions()[:: len(captions()) // (2 * ITEMS)]
+CAPTIONS = captions(2 * ITEMS)
 
 
 def picture(number: int) -> str:
@@ -145,9 +131,11 @@ class Traffic:
     answered: int = 0
     changed: int = 0
     problems: list[str] = field(default_factory=list)
+    #: What was begun is ended then: whether it counts must not be left open.
+    is_over: bool = False
 
     async def search(self) -> None:
-        for number in itertools.count():
+        for number in itertools.takewhile(lambda _: not self.is_over, itertools.count()):
             text = CAPTIONS[number % ITEMS]
             try:
                 found = await self.client.search(self.collection, text=text, k=10, fields=["text"])
@@ -160,7 +148,7 @@ class Traffic:
 
     async def change(self) -> None:
         """New items, changed ones, deleted ones; those whose number ends with 2 to 9 stay as they are."""
-        for number in itertools.count():
+        for number in itertools.takewhile(lambda _: not self.is_over, itertools.count()):
             old = f"item-{10 * (number % (ITEMS // 10)) + number % 2}"
             text = CAPTIONS[ITEMS + number % ITEMS]
             try:
@@ -190,7 +178,8 @@ async def traffic(client: AsyncSightwire, collection: str) -> AsyncIterator[Traf
     try:
         yield going
     finally:
-        await end_tasks(*tasks)
+        going.is_over = True
+        await asyncio.gather(*tasks)
 
 
 def labelled(folder: Path) -> Path:
@@ -330,6 +319,7 @@ async def test_a_rejected_migration_leaves_all_as_it_was_and_none_runs_beside_it
 async def test_a_killed_orchestrator_goes_on_filling_and_the_old_copy_goes_in_the_end(
     platform: RunningPlatform,
     client: AsyncSightwire,
+    sightwire: CommandLine,
     bus: Bus,
     collection: str,
     bundles: dict[str, Path],
@@ -360,6 +350,19 @@ async def test_a_killed_orchestrator_goes_on_filling_and_the_old_copy_goes_in_th
     assert (await client.search(collection, text=CAPTIONS[5], fields=["text"], k=3)).hits[0].id == "item-5"
     assert len(await listed(client, collection)) == ITEMS
     assert await client.items.picture(collection, "item-65")
+
+    # On to another one, whose old copy is a shadow itself, and back.
+    first = await client.models.register({"kind": "folder", "path": str(bundles["1"])})
+    wanted = {"collection": collection, "model": str(first.model.id)}
+    ended = await client.runs.wait((await client.pipelines.run("migrate-collection", wanted)).run, timeout=180)
+    assert ended.state is PipelineRunState.SUCCEEDED, ended.error
+    again = await users_record(bus, collection)
+    assert again.answering == ended.results["answering"] != record.answering
+    assert (await client.search(collection, text=CAPTIONS[5], fields=["text"], k=3)).hits[0].id == "item-5"
+    await sightwire("models", "rollback", collection)
+    assert (await users_record(bus, collection)).answering == record.answering
+    await sightwire("models", "rollback", collection, fails=True)
+    assert len(await listed(client, collection)) == ITEMS
 
 
 async def test_a_cancelled_migration_leaves_nothing(
