@@ -15,13 +15,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from sightwire.bus.broker import make_broker
+from sightwire.contracts.alerts import AlertEvent
 from sightwire.contracts.collections import CollectionSpec
 from sightwire.contracts.events import IndexFailed, IndexReady, IngestEvent, ItemStatus
 from sightwire.contracts.filters import Filter
 from sightwire.contracts.migrations import CanaryObservation, Click
 from sightwire.contracts.models import ModelPromoted, ModelRegistered, ModelRolledBack
 from sightwire.contracts.operations import OperationRecord
-from sightwire.contracts.pipelines import PipelineDefinition, PipelineRunEnded, TaskOrder, TaskResult
+from sightwire.contracts.pipelines import AttemptProgress, PipelineDefinition, PipelineRunEnded, TaskOrder, TaskResult
 from sightwire.contracts.schedules import SchedulePaused
 from sightwire.contracts.training import TrainingCompleted, TrainingProgress, TrainingRequested
 from sightwire.settings import SharedSettings, is_reloadable
@@ -53,6 +54,8 @@ _SCHEMAS: Final[Mapping[str, type[BaseModel]]] = {
     "pipeline-ended": PipelineRunEnded,
     "task-order": TaskOrder,
     "task-result": TaskResult,
+    "task-progress": AttemptProgress,
+    "alert-event": AlertEvent,
     "canary-observation": CanaryObservation,
     "canary-click": Click,
     "collection-spec": CollectionSpec,
