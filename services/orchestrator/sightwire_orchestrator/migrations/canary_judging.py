@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 from sightwire.contracts.migrations import CanaryObservation
 
-#: Differences below this, in seconds, are noise, or an embedding that is in the caches for one of both only.
+#: Differences below this, in seconds, are noise of machines that have other work as well.
 _NEGLIGIBLE_SECONDS: Final = 0.05
 
 
