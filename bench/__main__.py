@@ -1,6 +1,6 @@
 """Runs every benchmark in one run: `python -m bench [--quick] [--markdown FILE] [--only NAME …]`."""
 
-from bench import durability, freshness, ingest, merging, search_layers
+from bench import durability, freshness, ingest, merging, migration, search_layers
 from bench.command import main
 from bench.pipelines import rates
 
@@ -12,4 +12,5 @@ if __name__ == "__main__":
         merging.BENCHMARK,
         search_layers.BENCHMARK,
         rates.BENCHMARK,
+        migration.BENCHMARK,
     )

@@ -1,17 +1,14 @@
 """Queries on a schedule, from a process of their own: whatever else a benchmark does would make their answers late."""
 
 import asyncio
-import multiprocessing
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 
 import grpc.aio
 
-from sightwire.platform.parent_death import end_with_parent
+from bench.own_process import in_own_process
 from sightwire.v1 import searcher_pb2, searcher_pb2_grpc
 
 
@@ -52,37 +49,19 @@ async def asking_steadily(schedule: Schedule) -> AsyncIterator[Answers]:
     Raises:
         EOFError: the process that asks has failed, and said why on stderr.
     """
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=_ask_until_told, args=(os.getpid(), there, schedule), daemon=True)
-    process.start()
-    there.close()
     answers = Answers()
-    try:
-        await asyncio.to_thread(here.recv)
+    async with in_own_process(_ask, schedule) as asked:
         yield answers
-        here.send(None)
-        heard: Answers = await asyncio.to_thread(here.recv)
-        answers.sent, answers.seconds, answers.cpu_seconds = heard.sent, heard.seconds, heard.cpu_seconds
-    finally:
-        process.kill()
-        process.join()
-        here.close()
+    if asked.result is not None:
+        answers.sent, answers.seconds = asked.result.sent, asked.result.seconds
+        answers.cpu_seconds = asked.result.cpu_seconds
 
 
-def _ask_until_told(parent: int, connection: Connection, schedule: Schedule) -> None:
-    """The process that asks: says once that it begins, and all answers when it has been told to end."""
-    end_with_parent(parent)
-    connection.send(asyncio.run(_ask(connection, schedule)))
-
-
-async def _ask(connection: Connection, schedule: Schedule) -> Answers:
+async def _ask(schedule: Schedule, told: asyncio.Event, begun: Callable[[], None]) -> Answers:
     answers = Answers()
-    told = asyncio.Event()
-    asyncio.get_running_loop().add_reader(connection.fileno(), told.set)
     async with grpc.aio.insecure_channel(schedule.address) as channel, asyncio.TaskGroup() as asking:
         stub = searcher_pb2_grpc.SearcherStub(channel)
-        connection.send(None)
+        begun()
         started, number = time.perf_counter(), 0
         while not told.is_set():
             await asyncio.sleep(max(0.0, started + number / schedule.per_second - time.perf_counter()))

@@ -61,9 +61,14 @@ class Questions:
     answers: Sequence[str]
 
 
+def read_synsets() -> list[Synset]:
+    """All synsets; fetched when this is the first time on this machine."""
+    return list(_synsets(_database()))
+
+
 def read_corpus() -> Corpus:
-    """All synsets; fetched and embedded when this is the first time on this machine."""
-    synsets = list(_synsets(_database()))
+    """All synsets with their vectors; fetched and embedded when this is the first time on this machine."""
+    synsets = read_synsets()
     return Corpus(synsets, _embedded([synset.text for synset in synsets], "synsets"))
 
 

@@ -17,6 +17,7 @@ TABLES = {
     "search_layers": "Queries a second through gRPC",
     "freshness": "From acknowledged to searchable",
     "merging": "Queries meanwhile",
+    "migration": "too many",
     "pipelines": "Empty tasks, per second",
     "small_memory": "same answers",
 }
