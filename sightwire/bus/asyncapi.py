@@ -29,6 +29,7 @@ _ADDRESSES: Final = {
     subjects.TASK_PROGRESS_ALL: subjects.task_progress("{pipeline_run}"),
     subjects.TASK_RESULTS_ALL: subjects.task_result("{pipeline_run}"),
     subjects.PIPELINES_ENDED_ALL: subjects.pipeline_ended("{pipeline_run}"),
+    subjects.ALERTS_ALL: subjects.alert("{alert_kind}", "{alert_rule}"),
 }
 _PARAMETERS: Final = {
     "collection": {"description": "Name of the collection"},
@@ -36,6 +37,8 @@ _PARAMETERS: Final = {
     "run": {"description": "Name of the training run"},
     "pipeline_run": {"description": "Id of the run of a pipeline"},
     "type": {"description": "Type of the task"},
+    "alert_kind": {"description": "`fired` or `resolved`"},
+    "alert_rule": {"description": "Name of the alert rule"},
 }
 #: Headers of every event that the platform publishes; other publishers may leave all of them out.
 _HEADERS: Final = {
