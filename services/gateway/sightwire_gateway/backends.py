@@ -31,12 +31,14 @@ class EmbedderClient:
         #: Names of the models that were described, by space.
         self._models: dict[str, str] = {}
 
-    async def embed_text(self, text: str, *, space: str) -> VectorInSpace:
-        """Vector of a text in a space, and the space that it is in; from the cache if that has one.
+    async def embed_text(self, text: str, *, space: str, is_fresh: bool = False) -> VectorInSpace:
+        """Vector of a text in a space, and the space that it is in; unless it `is_fresh`, perhaps from the cache.
 
         Raises:
             SightwireError: the embedder's, or that it does not answer.
         """
+        if is_fresh:
+            return await self._embed_text(text, space)
         return await self._cache.vector(space, text, partial(self._embed_text, text, space))
 
     async def _embed_text(self, text: str, space: str) -> VectorInSpace:

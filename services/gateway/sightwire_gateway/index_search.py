@@ -77,7 +77,7 @@ class IndexSearch:
     async def answer(
         self, index: CollectionRecord, question: Question, page: Page = Page(), *, is_fresh: bool = False
     ) -> IndexAnswer:
-        """What an index answers, perhaps from the cache, unless it `is_fresh`.
+        """What an index answers; unless it `is_fresh`, perhaps from the cache, or with the text's vector from there.
 
         Raises:
             InvalidInputError and its kin: the request does not fit the collection.
@@ -112,7 +112,7 @@ class IndexSearch:
 
         async def ask_searcher() -> searcher_pb2.SearchResponse:
             with errors_in_users_words(index):
-                queries = await self._field_queries(index, question, plan)
+                queries = await self._field_queries(index, question, plan, is_fresh=is_fresh)
             return await ask(self._searcher.search(_with_queries(search, queries)), index)
 
         if is_fresh:
@@ -121,17 +121,17 @@ class IndexSearch:
         return IndexAnswer(index, response, plan.fields)
 
     async def _field_queries(
-        self, index: CollectionRecord, question: Question, plan: QueryPlan
+        self, index: CollectionRecord, question: Question, plan: QueryPlan, *, is_fresh: bool
     ) -> list[searcher_pb2.FieldQuery]:
         if not plan.fields:
             return []
-        queries = await self._unweighted(index, question, plan)
+        queries = await self._unweighted(index, question, plan, is_fresh=is_fresh)
         for query in queries:
             query.weight = (question.request.weights or {}).get(query.field, 0.0)
         return queries
 
     async def _unweighted(
-        self, index: CollectionRecord, question: Question, plan: QueryPlan
+        self, index: CollectionRecord, question: Question, plan: QueryPlan, *, is_fresh: bool
     ) -> list[searcher_pb2.FieldQuery]:
         if plan.item_id is not None:
             return [searcher_pb2.FieldQuery(field=field, item_id=plan.item_id) for field in plan.fields]
@@ -140,7 +140,7 @@ class IndexSearch:
         if plan.embedding is Embedding.TEXT:
             text = question.request.query.text
             assert text is not None, "the plan embeds a text only when there is one"
-            vector, space = await self._embedder.embed_text(text, space=index.space)
+            vector, space = await self._embedder.embed_text(text, space=index.space, is_fresh=is_fresh)
         else:
             assert question.picture is not None, "routes read the query's image before they search"
             vector, space = await self._embedder.embed_image(question.picture.data, space=index.space)

@@ -74,7 +74,7 @@ class SearchDesk:
         # Only what the platform embeds is answered otherwise by another model.
         if shadow is None or self._indexes.plan(index, question).embedding is Embedding.NOTHING:
             return await ask_index()
-        # Both search: how long they take is compared, and one of them may have the answer in the cache.
+        # Both embed and search: how long they take is compared, and caches know more of the one that is there longer.
         ask_shadow = partial(self._indexes.answer, shadow, question, is_fresh=True)
         ask_index = partial(ask_index, is_fresh=True)
         return await self._canaries.answer(CanaryQuery(record.name, shadow.name, query, ask_index, ask_shadow))

@@ -76,6 +76,15 @@ async def test_the_shadow_answers_and_both_are_compared(
     assert sorted(shadowed.asked()) == sorted([(shadowed.name, SPACE), (shadowed.shadow, SHADOW_SPACE)])
 
 
+async def test_no_cache_makes_one_of_both_faster(shadowed: ShadowedCollection) -> None:
+    await shadowed.change(canary=None)
+    query = {"text": f"asked before in {shadowed.name}"}
+    await shadowed.search(query=query)
+    await shadowed.change(canary=Canary(shadow=shadowed.shadow, share=1.0))
+    await shadowed.search(query=query)
+    assert shadowed.running.embedder.texts.count(query["text"]) == 3
+
+
 async def test_the_share_is_that_of_the_record(shadowed: ShadowedCollection) -> None:
     await shadowed.change(canary=Canary(shadow=shadowed.shadow, share=0.3))
     found = [await shadowed.search(query={"text": f"text {number}"}) for number in range(120)]
