@@ -1,24 +1,15 @@
 """A collection moves to another model while people search it and put, change and delete its items."""
 
-import asyncio
-import base64
-import io
-import itertools
-import json
 import os
 import signal
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from PIL import Image
 
-from services.embedder.tests.small_bundles import captions, make_small_bundle
+from services.embedder.tests.small_bundles import make_small_bundle
 from sightwire.bus.collections import CollectionRegistry
 from sightwire.bus.connection import Bus
 from sightwire.bus.embedding_models import EmbeddingModels
@@ -30,15 +21,14 @@ from sightwire.contracts.migrations import Migration, MigrationState
 from sightwire.contracts.pipelines import PipelineRunState
 from sightwire.contracts.reviews import Reviewer
 from sightwire.contracts.streams import COLLECTIONS
-from sightwire.errors import SightwireError
 from sightwire.platform.ports import find_free_port
 from sightwire.platform.running_platform import PlatformOptions, RunningPlatform, run_platform
 from sightwire.platform.supervised_process import ProcessState
 from sightwire.settings import SharedSettings
+from tests.e2e.traffic import CAPTIONS, ITEMS, item, labelled, listed, traffic
 from tests.plugin.command_line import CommandLine
 from tests.plugin.waiting import Eventually
 
-ITEMS = 200
 DIMENSIONS = {"1": 24, "2": 32, "3": 1}
 FIELDS = {"image": {"source": "image"}, "text": {"source": "text"}, "own": {"source": "user", "dimension": 3}}
 
@@ -75,24 +65,6 @@ async def client(platform: RunningPlatform) -> AsyncIterator[AsyncSightwire]:
         yield client
 
 
-CAPTIONS = captions(2 * ITEMS)
-
-
-def picture(number: int) -> str:
-    stream = io.BytesIO()
-    Image.new("RGB", (40, 30), (number % 256, 10, 200)).save(stream, "PNG")
-    return base64.b64encode(stream.getvalue()).decode()
-
-
-def item(number: int) -> dict[str, Any]:
-    made: dict[str, Any] = {"id": f"item-{number}", "text": CAPTIONS[number], "tags": ["old"]}
-    if number % 20 == 5:
-        made["image"] = {"data": picture(number), "filename": f"{number}.png"}
-    if number % 3 == 0:
-        made["vectors"] = {"own": [1.0, float(number), 2.0]}
-    return made
-
-
 @pytest_asyncio.fixture(loop_scope="session")
 async def collection(client: AsyncSightwire, unique_name: Callable[..., str], eventually: Eventually) -> str:
     name = unique_name("photos")
@@ -105,90 +77,6 @@ async def collection(client: AsyncSightwire, unique_name: Callable[..., str], ev
 
     await eventually(all_are_there, deadline=60)
     return name
-
-
-async def listed(client: AsyncSightwire, collection: str) -> dict[str, str]:
-    """Texts of all items by id; each is there once."""
-    found: list[Any] = []
-    cursor = None
-    while True:
-        page = await client.items.list(collection, limit=100, cursor=cursor)
-        found += page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            break
-    assert set(Counter(one["id"] for one in found).values()) <= {1}
-    return {one["id"]: one["text"] for one in found}
-
-
-@dataclass
-class Traffic:
-    """What became of queries and changes that went on all the while."""
-
-    client: AsyncSightwire
-    collection: str
-    texts: dict[str, str]
-    answered: int = 0
-    changed: int = 0
-    problems: list[str] = field(default_factory=list)
-    #: What was begun is ended then: whether it counts must not be left open.
-    is_over: bool = False
-
-    async def search(self) -> None:
-        for number in itertools.takewhile(lambda _: not self.is_over, itertools.count()):
-            text = CAPTIONS[number % ITEMS]
-            try:
-                found = await self.client.search(self.collection, text=text, k=10, fields=["text"])
-            except SightwireError as error:
-                self.problems.append(f"query {text!r}: {error}")
-                continue
-            self.answered += 1
-            if f"item-{number % ITEMS}" not in {hit.id for hit in found.hits} and number % ITEMS % 10 > 1:
-                self.problems.append(f"query {text!r} found {[hit.id for hit in found.hits]}")
-
-    async def change(self) -> None:
-        """New items, changed ones, deleted ones; those whose number ends with 2 to 9 stay as they are."""
-        for number in itertools.takewhile(lambda _: not self.is_over, itertools.count()):
-            old = f"item-{10 * (number % (ITEMS // 10)) + number % 2}"
-            text = CAPTIONS[ITEMS + number % ITEMS]
-            try:
-                await self.client.items.put(self.collection, id=f"new-{number}", text=text)
-                self.texts[f"new-{number}"] = text
-                if number % 2:
-                    await self.client.items.delete(self.collection, old)
-                    self.texts.pop(old, None)
-                else:
-                    await self.client.items.put(self.collection, id=old, text=text)
-                    self.texts[old] = text
-            except SightwireError as error:
-                self.problems.append(f"change {number}: {error}")
-            self.changed += 1
-            await asyncio.sleep(0.05)
-
-    async def goes_on(self, eventually: Eventually) -> None:
-        """Returns after some more queries and changes."""
-        answered, changed = self.answered + 20, self.changed + 5
-        await eventually(lambda: self.answered > answered and self.changed > changed, deadline=60)
-
-
-@asynccontextmanager
-async def traffic(client: AsyncSightwire, collection: str) -> AsyncIterator[Traffic]:
-    going = Traffic(client, collection, await listed(client, collection))
-    tasks = [asyncio.create_task(going.search()), asyncio.create_task(going.change())]
-    try:
-        yield going
-    finally:
-        going.is_over = True
-        await asyncio.gather(*tasks)
-
-
-def labelled(folder: Path) -> Path:
-    """Queries that each text encoder worth the name can answer; of items that stay as they are."""
-    file = folder / "queries.jsonl"
-    numbers = [number for number in range(ITEMS) if number % 10 > 5]
-    lines = [json.dumps({"query": CAPTIONS[number], "relevant": [f"item-{number}"]}) for number in numbers]
-    file.write_text("\n".join(lines))
-    return file
 
 
 async def users_record(bus: Bus, collection: str) -> CollectionRecord:
@@ -265,13 +153,17 @@ async def test_a_model_that_finds_worse_is_stopped_at_the_gate(
     eventually: Eventually,
 ) -> None:
     before = await users_record(bus, collection)
-    report = await sightwire.json(
-        *("models", "migrate", collection, "--to", bundles["3"], "--watch", "--queries", labelled(tmp_path)),
+    said = await sightwire("models", "migrate", collection, "--to", bundles["1"], "--watch", fails=True)
+    assert f"prepare: collection '{collection}' is in space 'small-1' already" in " ".join(said.split())
+
+    begun = await sightwire.json(
+        *("models", "migrate", collection, "--to", bundles["3"], "--queries", labelled(tmp_path)),
         *("--set", "gates={min_self_recall: 0, min_recall: 0}", "--set", "min_overlap=0"),
-        fails=True,
     )
-    assert (report["state"], report["failed_task"]) == ("failed", "quality")
-    assert "finds worse" in report["error"]["detail"]
+    report = await client.runs.wait(begun["run"], timeout=180)
+    assert (report.state, report.failed_task) == (PipelineRunState.FAILED, "quality")
+    assert report.error is not None
+    assert "finds worse" in report.error.detail
     await eventually(lambda: is_as_before(bus, before), deadline=60)
     # Nothing of it is left: no shadow, and no model that nobody uses.
     await eventually(lambda: is_unloaded(bus, "small-3"), deadline=60)
