@@ -55,18 +55,17 @@ def largest_difference(one: IndexContent, other: IndexContent) -> float:
 
 
 async def agreement(stub: "searcher_pb2_grpc.SearcherAsyncStub", one: str, other: str, vectors: Matrix) -> float:
-    """Mean share of the first ten results that two indexes have in common; vectors: float32 [queries, dimension]."""
+    """Mean share of the first ten results that two indexes have in common; vectors: float32 [queries, dimension].
+
+    Items of the same text count as the same: which of them comes first is nobody's business.
+    """
     shares = []
     for vector in vectors:
         query = searcher_pb2.FieldQuery(field="text", vector=vector.tobytes())
         found = [
-            await stub.Search(
-                searcher_pb2.SearchRequest(
-                    collection=index, queries=[query], k=_K, ef_search=_EF_SEARCH, omit_documents=True
-                )
-            )
+            await stub.Search(searcher_pb2.SearchRequest(collection=index, queries=[query], k=_K, ef_search=_EF_SEARCH))
             for index in (one, other)
         ]
-        ids = [{hit.item_id for hit in answer.hits} for answer in found]
-        shares.append(len(ids[0] & ids[1]) / max(len(ids[0]), 1))
+        texts = [Counter(orjson.loads(hit.document)["text"] for hit in answer.hits) for answer in found]
+        shares.append((texts[0] & texts[1]).total() / max(texts[0].total(), 1))
     return float(np.mean(shares))

@@ -3,19 +3,19 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from itertools import count, cycle
+from itertools import cycle
 
 from bench.running import wait_until_loaded
 from sightwire.client import AsyncSightwire
-from sightwire.ending_tasks import end_tasks
 from sightwire.errors import SightwireError
 from sightwire.v1 import searcher_pb2, searcher_pb2_grpc
 
 #: Of one request.
 _BATCH = 100
 _REQUESTS_IN_FLIGHT = 4
+_SETTLED_SECONDS = 120.0
 #: One of so many items changes or goes while the collection moves; nobody asks for those.
 CHANGED_EVERY = 10
 
@@ -72,6 +72,8 @@ class Changes:
         self.expected = dict(texts)
         self.made = 0
         self.failures: list[str] = []
+        #: What was begun is ended then: whether it counts must not be left open.
+        self.is_over = False
         self._client = client
         self._collection = collection
         self._changeable = [item_id for number, item_id in enumerate(texts) if number % CHANGED_EVERY == 0]
@@ -79,7 +81,9 @@ class Changes:
     async def go_on(self, texts: Sequence[str], *, per_second: float) -> None:
         """Four of five are new items; the fifth changes one that is there, the tenth deletes one."""
         started, old = time.perf_counter(), iter(self._changeable)
-        for number, text in zip(count(), cycle(texts), strict=False):
+        for number, text in enumerate(cycle(texts)):
+            if self.is_over:
+                return
             await asyncio.sleep(max(0.0, started + number / per_second - time.perf_counter()))
             try:
                 await self._change(number, text, old)
@@ -104,20 +108,16 @@ async def changing(changes: Changes, texts: Sequence[str], *, per_second: float)
     going = asyncio.create_task(changes.go_on(texts, per_second=per_second))
     try:
         yield
-        if going.done():
-            going.result()
     finally:
-        await end_tasks(going)
+        changes.is_over = True
+        await going
 
 
-async def wait_until_quiet(stub: "searcher_pb2_grpc.SearcherAsyncStub", index: str, items: int) -> None:
-    """Returns when the searcher answers from exactly so many items of an index.
-
-    Raises:
-        TimeoutError: it does not within two minutes.
-    """
+async def wait_until_holding(stub: "searcher_pb2_grpc.SearcherAsyncStub", index: str, items: int) -> None:
+    """Returns when the searcher answers from exactly so many items of an index, or after two minutes."""
     request = searcher_pb2.DescribeCollectionRequest(collection=index)
-    async with asyncio.timeout(120):
-        # As a client would see it, by asking.
-        while (await stub.DescribeCollection(request)).items != items:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_SETTLED_SECONDS):
+            # As a client would see it, by asking.
+            while (await stub.DescribeCollection(request)).items != items:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)

@@ -23,14 +23,19 @@ _LOAD_SECONDS = 300.0
 
 
 @asynccontextmanager
-async def platform_without_demo(*, searchers: int = 1) -> AsyncIterator[RunningPlatform]:
-    """`sightwire up --no-demo --searchers N` in a temporary folder; every query is searched for."""
+async def platform_without_demo(
+    *, searchers: int = 1, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[RunningPlatform]:
+    """`sightwire up --no-demo --searchers N` in a temporary folder; every query is searched for.
+
+    `environment` has settings of one benchmark alone.
+    """
     with tempfile.TemporaryDirectory(prefix="sightwire-bench-") as folder:
         options = PlatformOptions(
             data_directory=Path(folder),
             port=find_free_port(),
             searchers=searchers,
-            environment={"SIGHTWIRE_GATEWAY_QUERY_CACHE_BYTES": "0"},
+            environment={"SIGHTWIRE_GATEWAY_QUERY_CACHE_BYTES": "0", **(environment or {})},
         )
         async with run_platform(options) as platform:
             yield platform
