@@ -27,7 +27,6 @@ from sightwire.contracts.migrations import MigrationState
 from sightwire.contracts.pipeline_control import RunReport
 from sightwire.contracts.pipelines import PipelineRunState
 from sightwire.contracts.reviews import Reviewer
-from sightwire.ending_tasks import end_tasks
 from sightwire.errors import SightwireError
 from sightwire.platform.ports import find_free_port
 from sightwire.platform.running_platform import PlatformOptions, RunningPlatform, run_platform
@@ -54,9 +53,11 @@ class Changes:
     def __init__(self, client: AsyncSightwire) -> None:
         self._client = client
         self.expected = {f"item-{number}": CAPTIONS[number] for number in range(ITEMS)}
+        #: What was begun is ended then: whether it counts must not be left open.
+        self.is_over = False
 
     async def go_on(self) -> None:
-        for number in itertools.count():
+        for number in itertools.takewhile(lambda _: not self.is_over, itertools.count()):
             old, text = f"item-{10 * (number % (ITEMS // 10)) + number % 2}", CAPTIONS[number * 7 % ITEMS]
             await self._put(f"new-{number}", text)
             if number % 2:
@@ -87,7 +88,8 @@ async def changing(client: AsyncSightwire) -> AsyncIterator[Changes]:
         yield changes
         assert not going.done(), going.result()
     finally:
-        await end_tasks(going)
+        changes.is_over = True
+        await going
 
 
 class Killer:

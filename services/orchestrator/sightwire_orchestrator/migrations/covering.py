@@ -15,7 +15,7 @@ from sightwire.contracts.migrations import Coverage
 from sightwire.errors import NotFoundError, UnavailableError, UnknownCollectionError
 from sightwire_orchestrator.migrations.coverage_rounds import Difference, Rounds, Verdict
 from sightwire_orchestrator.migrations.filling import send
-from sightwire_orchestrator.migrations.lag import has_passed, last_sequence
+from sightwire_orchestrator.migrations.lag import has_passed, last_embedded, last_sequence
 from sightwire_orchestrator.migrations.opened import OpenedMigration
 from sightwire_orchestrator.migrations.renewals import deletion, renewal
 from sightwire_orchestrator.migrations.searching import Searchers
@@ -58,7 +58,7 @@ async def cover(
     number = 0
     while True:
         await _passed(bus, opened.shadow)
-        coverage = await _compare(bus, opened.shadow)
+        coverage = await _compare_indexed(bus, opened.shadow)
         on_progress(coverage)
         rounds, lasting, verdict = rounds.after(await _difference(opened, searchers, coverage))
         number += 1
@@ -79,6 +79,19 @@ async def _passed(bus: Bus, shadow: CollectionRecord) -> None:
     while True:
         if await has_passed(bus, shadow.name, sequence):
             return
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _compare_indexed(bus: Bus, shadow: CollectionRecord) -> Coverage:
+    """The comparison once what was embedded is indexed, which takes a while after an indexer was killed.
+
+    What is never indexed, whatever the reason, is not waited for for ever.
+    """
+    embedded, give_up_at = await last_embedded(bus, shadow), time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        coverage = await _compare(bus, shadow)
+        if coverage.is_complete or coverage.shadow_checkpoint >= embedded or time.monotonic() > give_up_at:
+            return coverage
         await asyncio.sleep(_LOOK_SECONDS)
 
 

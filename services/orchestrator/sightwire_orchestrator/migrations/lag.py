@@ -5,7 +5,8 @@ from nats.js.errors import NotFoundError as NothingFoundError
 
 from sightwire.bus.connection import Bus
 from sightwire.contracts import subjects
-from sightwire.contracts.streams import EMBEDDER_CONSUMER, INGEST, REEMBED
+from sightwire.contracts.collections import CollectionRecord
+from sightwire.contracts.streams import EMBEDDED, EMBEDDER_CONSUMER, INGEST, REEMBED
 from sightwire.errors import UnavailableError
 from sightwire_orchestrator.migrations.pace import Lag
 
@@ -48,6 +49,21 @@ async def last_sequence(bus: Bus) -> int:
         return (await bus.jetstream.stream_info(REEMBED.name)).state.last_seq
     except (NatsError, TimeoutError) as error:
         raise UnavailableError(f"the bus does not describe stream {REEMBED.name}: {error!r}; try again") from error
+
+
+async def last_embedded(bus: Bus, shadow: CollectionRecord) -> int:
+    """Sequence in the log of the last message with embedded items for a shadow; 0 if there is none.
+
+    Raises:
+        UnavailableError: the bus does not answer.
+    """
+    subject = subjects.embedded(shadow.name, shadow.space)
+    try:
+        return (await bus.jetstream.get_last_msg(EMBEDDED.name, subject, direct=True)).seq or 0
+    except NothingFoundError:
+        return 0
+    except (NatsError, TimeoutError) as error:
+        raise UnavailableError(f"the bus does not say what {shadow.name!r} is to hold: {error!r}; try again") from error
 
 
 async def _waiting(bus: Bus, shadow: str) -> int:
