@@ -13,7 +13,8 @@ from rich.table import Column, Table
 
 #: For people: progress, notices and errors. Standard output carries results alone.
 notices = Console(stderr=True, highlight=False)
-results = Console(highlight=False)
+#: Lines that another program reads are not folded into a terminal's width.
+results = Console(highlight=False, width=None if sys.stdout.isatty() else 1_000)
 
 
 def print_json(value: object) -> None:

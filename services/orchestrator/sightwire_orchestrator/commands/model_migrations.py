@@ -141,11 +141,18 @@ def share_of(text: str) -> float:
 def _registered(model: str, data_dir: Path) -> str:
     """The registered model that is meant; the bundle of a folder is registered first."""
     from sightwire.bundles import BUNDLE_FILE
-    from sightwire.contracts.model_control import BundleFolder, ModelRegistration, RegisterModel
+    from sightwire.contracts.model_control import (
+        BundleFolder,
+        ModelRegistration,
+        ReadModel,
+        RegisteredModel,
+        RegisterModel,
+    )
     from sightwire_orchestrator.commands.registry_access import ask_registry
 
     if not (Path(model) / BUNDLE_FILE).is_file():
-        return model
+        found = ask_registry(data_dir, lambda registry: registry(ReadModel(model=model), RegisteredModel))
+        return str(found.model.id)
     request = RegisterModel(bundle=BundleFolder(path=str(Path(model).absolute())), by=getuser())
     registration = ask_registry(data_dir, lambda registry: registry(request, ModelRegistration))
     return str(registration.model.id)
@@ -160,10 +167,13 @@ def _inline(queries: Path) -> dict[str, Any]:
 
 
 async def _begin(bus: "Bus", parameters: dict[str, Any]) -> "RunReport":
+    from sightwire.bus.collections import CollectionRegistry
     from sightwire.bus.pipelines import PipelinesClient
     from sightwire.contracts.pipeline_control import StartRun
     from sightwire_orchestrator.pipelines import MIGRATE_COLLECTION
 
+    # Said at once, and not by a run that fails.
+    await CollectionRegistry(bus).get(parameters["collection"])
     # Without a version: the orchestrator has stored the one that it came with.
     return await PipelinesClient(bus).start(StartRun(pipeline=MIGRATE_COLLECTION, parameters=parameters))
 
