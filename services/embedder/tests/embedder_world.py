@@ -8,7 +8,7 @@ import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import numpy as np
@@ -29,13 +29,21 @@ from tests.plugin.bus import shared_settings
 
 @dataclass
 class EmbedderProcess:
-    """`python -m sightwire_embedder`."""
+    """`python -m sightwire_embedder`. Use as an async context manager: a test that fails leaves none behind."""
 
     settings: SharedSettings
     environment: dict[str, str]
     port: int
     operations_port: int
     process: asyncio.subprocess.Process | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        if self.is_running:
+            await self.stop(signal.SIGKILL)
 
     async def start(self) -> None:
         self.process = await asyncio.create_subprocess_exec(

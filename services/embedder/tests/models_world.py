@@ -106,8 +106,8 @@ async def models_world(server: NatsServer, folder: Path, **environment: str) -> 
     )
     blobs = open_blob_store(embedder.settings.blobs_url)
     new_model = await store_bundle(blobs, bundles[1])
-    await embedder.start()
     async with (
+        embedder,
         Bus(embedder.settings, name="test") as bus,
         EmbedderDirectory(bus) as directory,
         grpc.aio.insecure_channel(f"127.0.0.1:{embedder.port}") as channel,

@@ -62,10 +62,10 @@ async def embedder(
         SIGHTWIRE_FETCH_ALLOW="127.0.0.1",
         SIGHTWIRE_EMBEDDER_MAX_DELIVERIES="3",
     )
-    await process.start()
-    await eventually(process.is_ready, deadline=60)
-    yield process
-    assert await process.stop() == 0
+    async with process:
+        await eventually(process.is_ready, deadline=60)
+        yield process
+        assert await process.stop() == 0
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -426,8 +426,7 @@ async def test_nothing_is_lost_when_the_embedder_is_killed(
     fresh_nats_server, tmp_path, bundle_folder, engine_data_folder, eventually
 ):
     process = embedder_process(fresh_nats_server, tmp_path / "blobs", bundle_folder, engine_data_folder)
-    await process.start()
-    async with Bus(process.settings, name="test") as bus:
+    async with process, Bus(process.settings, name="test") as bus:
         collection = await registered(bus, "survivors")
         for number in range(400):
             await collection.publish({"id": str(number), "text": f"number {number} survives"})
@@ -445,8 +444,7 @@ async def test_it_goes_on_after_the_bus_was_killed(
     fresh_nats_server, tmp_path, bundle_folder, engine_data_folder, eventually
 ):
     process = embedder_process(fresh_nats_server, tmp_path / "blobs", bundle_folder, engine_data_folder)
-    await process.start()
-    async with Bus(process.settings, name="test") as bus:
+    async with process, Bus(process.settings, name="test") as bus:
         collection = await registered(bus, "patients")
         for number in range(300):
             await collection.publish({"id": str(number), "text": f"number {number} waits"})
@@ -480,8 +478,7 @@ async def test_stopping_finishes_what_has_begun(
     fresh_nats_server, tmp_path, bundle_folder, engine_data_folder, eventually
 ):
     process = embedder_process(fresh_nats_server, tmp_path / "blobs", bundle_folder, engine_data_folder)
-    await process.start()
-    async with Bus(process.settings, name="test") as bus:
+    async with process, Bus(process.settings, name="test") as bus:
         collection = await registered(bus, "leavers")
         for number in range(200):
             await collection.publish({"id": str(number), "text": f"number {number}"})
