@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from sightwire.blobs import BlobStore, open_blob_store
 from sightwire.bus.connection import Bus
+from sightwire.contracts.streams import INGEST, REEMBED
 from sightwire.platform.nats_server import NatsServer
 from sightwire.settings import SharedSettings
 
@@ -35,6 +36,9 @@ async def bus(settings: SharedSettings) -> AsyncIterator[Bus]:
     """A service's connection to the session's server, with all streams and buckets."""
     async with Bus(settings, name="test") as connected:
         yield connected
+        # What a test leaves in these would be waited for in others.
+        for stream in (INGEST, REEMBED):
+            await connected.jetstream.purge_stream(stream.name)
 
 
 @pytest.fixture
