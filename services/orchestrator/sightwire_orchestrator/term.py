@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +13,7 @@ from sightwire.bus.connection import Bus
 from sightwire.cache.levels import MultiLevelCache
 from sightwire.contracts.pipelines import RunId
 from sightwire.ending_tasks import end_tasks
-from sightwire.errors import ConflictError, NotFoundError, SightwireError
+from sightwire.errors import ConflictError, NotFoundError
 from sightwire_orchestrator.alerts.opening import open_alert_office
 from sightwire_orchestrator.caching.task_results import TaskResultCache
 from sightwire_orchestrator.control.alerts import AlertsDesk
@@ -33,6 +33,7 @@ from sightwire_orchestrator.pipelines.storing import store_shipped_pipelines
 from sightwire_orchestrator.registry.events import ModelEventStore
 from sightwire_orchestrator.registry.publishing import ModelEventPublisher
 from sightwire_orchestrator.registry.service import ModelRegistry
+from sightwire_orchestrator.repeating import again_and_again
 from sightwire_orchestrator.reviews.opening import ReviewOffice, open_office
 from sightwire_orchestrator.runs.events import ReviewDecided
 from sightwire_orchestrator.settings import OrchestratorSettings
@@ -131,22 +132,15 @@ class TermParts:
 @asynccontextmanager
 async def _kept_at(office: ReviewOffice) -> AsyncIterator[None]:
     keeping = [
-        asyncio.create_task(_again_and_again(office.desk.tend), name="tend reviews"),
-        asyncio.create_task(_again_and_again(office.notifier.send_waiting), name="notify reviewers"),
+        asyncio.create_task(
+            again_and_again(office.desk.tend, "keeping at reviews", seconds=_TENDING_SECONDS), name="tend reviews"
+        ),
+        asyncio.create_task(
+            again_and_again(office.notifier.send_waiting, "keeping at reviews", seconds=_TENDING_SECONDS),
+            name="notify reviewers",
+        ),
     ]
     try:
         yield
     finally:
         await end_tasks(*keeping)
-
-
-async def _again_and_again(act: Callable[[], Awaitable[object]]) -> None:
-    while True:
-        try:
-            await act()
-        except SightwireError as error:
-            logger.warning("reviews cannot be kept at now", extra={"error": str(error)})
-        except Exception:
-            # The next time may be better, and runs must go on in any case.
-            logger.exception("keeping at reviews failed")
-        await asyncio.sleep(_TENDING_SECONDS)

@@ -1,8 +1,7 @@
 """What the active orchestrator keeps of alerts, put together."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,18 +9,16 @@ from datetime import UTC, datetime, timedelta
 from sightwire.bus.connection import Bus
 from sightwire.cache.levels import MultiLevelCache
 from sightwire.ending_tasks import end_tasks
-from sightwire.errors import SightwireError
 from sightwire_orchestrator.alerts.keeper import AlertKeeper
 from sightwire_orchestrator.alerts.store import AlertStore
 from sightwire_orchestrator.alerts.telling import AlertTeller
 from sightwire_orchestrator.alerts.values import AlertValues
 from sightwire_orchestrator.numbers.store import SampleStore
+from sightwire_orchestrator.repeating import again_and_again
 from sightwire_orchestrator.reviews.desk import ReviewDesk
 from sightwire_orchestrator.settings import OrchestratorSettings
 from sightwire_orchestrator.storage.database import Database
 from sightwire_orchestrator.tasks.resources import TaskResources
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +35,13 @@ class AlertOffice:
         """Looks at rules, and tells of them, while the block runs."""
         seconds = self.settings.orchestrator_alert_seconds
         keeping = [
-            asyncio.create_task(_again_and_again(self.keeper.look, seconds), name="look at alerts"),
+            asyncio.create_task(
+                again_and_again(self.keeper.look, "keeping at alerts", seconds=seconds), name="look at alerts"
+            ),
             # Apart: a receiver that is slow must not hold up looks.
-            asyncio.create_task(_again_and_again(self._tell, seconds), name="tell of alerts"),
+            asyncio.create_task(
+                again_and_again(self._tell, "keeping at alerts", seconds=seconds), name="tell of alerts"
+            ),
         ]
         try:
             yield
@@ -89,15 +90,3 @@ def open_alert_office(
         key=settings.orchestrator_alert_webhook_key,
     )
     return AlertOffice(store, AlertKeeper(store, values.value), teller, settings)
-
-
-async def _again_and_again(act: Callable[[], Awaitable[None]], seconds: float) -> None:
-    while True:
-        try:
-            await act()
-        except SightwireError as error:
-            logger.warning("alerts cannot be kept at now", extra={"error": str(error)})
-        except Exception:
-            # The next time may be better, and runs must go on in any case.
-            logger.exception("keeping at alerts failed")
-        await asyncio.sleep(seconds)

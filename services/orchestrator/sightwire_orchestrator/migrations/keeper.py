@@ -15,11 +15,12 @@ from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.migrations import Migration, MigrationState
 from sightwire.contracts.streams import COLLECTIONS
 from sightwire.ending_tasks import end_tasks
-from sightwire.errors import ConflictError, NotFoundError, SightwireError
+from sightwire.errors import ConflictError, NotFoundError
 from sightwire_orchestrator.migrations.giving_up import abandon, drop_shadow, retire
 from sightwire_orchestrator.migrations.keeping import Step, next_step
 from sightwire_orchestrator.migrations.loaded_models import loaded_by, unload_if_unused
 from sightwire_orchestrator.migrations.switch_over import mark_promoted, mark_rolled_back
+from sightwire_orchestrator.repeating import again_and_again
 from sightwire_orchestrator.storage.run_store import RunStore
 
 logger = logging.getLogger(__name__)
@@ -39,22 +40,13 @@ class MigrationKeeper:
     @asynccontextmanager
     async def keeping(self) -> AsyncIterator[None]:
         """Looks after migrations while the block runs."""
-        keeping = asyncio.create_task(self._keep(), name="keep migrations")
+        keeping = asyncio.create_task(
+            again_and_again(self.tend, "looking after migrations", seconds=_TENDING_SECONDS), name="keep migrations"
+        )
         try:
             yield
         finally:
             await end_tasks(keeping)
-
-    async def _keep(self) -> None:
-        while True:
-            try:
-                await self.tend()
-            except SightwireError as error:
-                logger.warning("migrations cannot be looked after now", extra={"error": str(error)})
-            except Exception:
-                # The next time may be better, and runs must go on in any case.
-                logger.exception("looking after migrations failed")
-            await asyncio.sleep(_TENDING_SECONDS)
 
     async def tend(self) -> None:
         """Does what is to be done about each migration.
