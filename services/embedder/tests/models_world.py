@@ -46,8 +46,12 @@ class ModelsWorld:
         return self.directory.all()[0]
 
     async def load_new(self) -> None:
+        def is_served() -> bool:
+            assert self.directory.served_everywhere(NEW), f"announced: {self.directory.all()}"
+            return True
+
         await self.models.put(self.new_model)
-        await wait_until(lambda: self.directory.served_everywhere(NEW), deadline=30)
+        await wait_until(is_served, deadline=60)
 
     async def remove_new(self) -> None:
         await self.models.clear_default()
