@@ -189,6 +189,17 @@ def test_what_must_stay_in_memory(tmp_path: Path, kind: IndexKind, bytes_per_vec
 
 
 @pytest.mark.parametrize("kind", INDEXED)
+def test_a_first_search_keeps_nothing_that_others_would_wait_for(tmp_path: Path, kind: IndexKind) -> None:
+    vectors = np.random.default_rng(0).standard_normal((2_000, DIMENSION)).astype(np.float32)
+    field = indexed_field(tmp_path, kind, vectors, Metric.L2)
+    opened = vars(field._index).copy()
+    few = field.select(np.arange(len(vectors)) % 7 == 0)
+    assert (field.search(vectors[:3], K).rows[:, 0] == np.arange(3)).all()
+    assert (field.search(vectors[:3], K, selection=few).rows % 7 == 0).all()
+    assert vars(field._index) == opened
+
+
+@pytest.mark.parametrize("kind", INDEXED)
 def test_a_damaged_index_is_refused(tmp_path: Path, kind: IndexKind) -> None:
     vectors = np.random.default_rng(4).standard_normal((1_500, 8), dtype=np.float32)
     index = indexed_field(tmp_path, kind, vectors, Metric.L2)

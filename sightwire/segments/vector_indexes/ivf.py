@@ -6,7 +6,6 @@ lists and not find less.
 """
 
 import math
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -125,6 +124,11 @@ class InvertedListIndex:
         self._lists = lists
         self._vectors = vectors
         self._parameters = parameters
+        # Now and not when they are needed first: other queries would wait for the one that computes them.
+        #: List of each vector row; uint32 [rows].
+        self._list_of_row = _list_of_each_row(lists)
+        #: Vectors in each list; int64 [lists].
+        self._list_sizes = np.bincount(self._list_of_row, minlength=lists.nlist)
 
     @property
     def derived_bytes(self) -> int:
@@ -180,24 +184,17 @@ class InvertedListIndex:
         )
         return distances, rows
 
-    @cached_property
-    def _list_sizes(self) -> npt.NDArray[np.int64]:
-        """Vectors in each list."""
-        return np.bincount(self._list_of_row, minlength=self._lists.nlist)
-
-    @cached_property
-    def _list_of_row(self) -> npt.NDArray[np.uint32]:
-        """List of each vector row."""
-        list_of_row = np.empty(self._lists.ntotal, dtype=np.uint32)
-        inverted_lists = self._lists.invlists
-        for number in range(self._lists.nlist):
-            size = inverted_lists.list_size(number)
-            if size:
-                list_of_row[faiss.rev_swig_ptr(inverted_lists.get_ids(number), size)] = number
-        return list_of_row
-
     def _allowed_by_list(self, selection: Selection) -> npt.NDArray[np.int64]:
         return np.bincount(self._list_of_row[selection.rows], minlength=self._lists.nlist)
+
+
+def _list_of_each_row(lists: Any) -> npt.NDArray[np.uint32]:
+    # FAISS goes through the lists without the GIL, which a loop here would hold.
+    lists.make_direct_map(True)
+    positions = faiss.vector_to_array(lists.direct_map.array)
+    lists.make_direct_map(False)
+    # The list's number in the upper half, the place in the list in the lower one.
+    return np.asarray(positions >> 32, dtype=np.uint32)
 
 
 def is_filtered_against(
