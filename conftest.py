@@ -8,4 +8,5 @@ pytest_plugins = [
     "tests.plugin.platform",
     "tests.plugin.waiting",
     "tests.plugin.cache_server",
+    "tests.plugin.s3_server",
 ]

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from services.embedder.tests.small_bundles import captions, make_small_bundle
-from sightwire.blobs.store import open_blob_store
+from sightwire.blobs import open_blob_store
 from sightwire.bus.collections import CollectionRegistry
 from sightwire.bus.connection import Bus
 from sightwire.bus.migrations import Migrations
