@@ -10,6 +10,7 @@ from sightwire.bus.control import ANSWER_SECONDS, ask
 from sightwire.contracts import subjects
 from sightwire.contracts.alerts import AlertsRequest
 from sightwire.contracts.cache_control import CacheRequest
+from sightwire.contracts.migration_control import MigrationsRequest
 from sightwire.contracts.model_control import ModelsRequest
 from sightwire.contracts.review_control import ReviewsRequest
 from sightwire.errors import UnavailableError
@@ -45,7 +46,8 @@ async def ask_orchestrator(
 
 
 class OrchestratorClient:
-    """Asks about models, reviews, cached results and alerts; contracts of requests name the models of their answers.
+    """Asks about models, migrations, reviews, cached results and alerts; contracts of requests name the models of
+    their answers.
 
     All raise as `ask_orchestrator` does.
     """
@@ -62,6 +64,10 @@ class OrchestratorClient:
     ) -> Answer:
         """What it answers to a request of `sightwire.contracts.model_control`."""
         return await ask_orchestrator(self._bus, subjects.CONTROL_MODELS, request, answer, timeout=timeout)
+
+    async def ask_migrations(self, request: MigrationsRequest, answer: type[Answer]) -> Answer:
+        """What it answers to a request of `sightwire.contracts.migration_control`."""
+        return await ask_orchestrator(self._bus, subjects.CONTROL_MIGRATIONS, request, answer)
 
     async def ask_reviews(self, request: ReviewsRequest, answer: type[Answer]) -> Answer:
         """What it answers to a request of `sightwire.contracts.review_control`."""

@@ -1,7 +1,7 @@
 """Alert rules on numbers of the control plane, how they stand, and requests about them on `control.alerts`."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import (
     AwareDatetime,
@@ -17,6 +17,8 @@ from pydantic import (
 AlertName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Operator = Literal[">", ">=", "<", "<=", "==", "!="]
 Severity = Literal["info", "warning", "critical"]
+
+MAX_SILENCE_SECONDS: Final = 366 * 86_400.0
 
 
 class AlertRule(BaseModel):
@@ -105,6 +107,14 @@ class ListAlerts(_Request):
     """Answered by an AlertList."""
 
     ask: Literal["alerts"] = "alerts"
+    state: AlertState | None = Field(default=None, description="Only rules that stand so")
+
+
+class ReadAlert(_Request):
+    """Answered by its AlertReport."""
+
+    ask: Literal["alert"] = "alert"
+    name: AlertName
 
 
 class PutAlert(_Request):
@@ -126,7 +136,7 @@ class SilenceAlert(_Request):
 
     ask: Literal["silence"] = "silence"
     name: AlertName
-    seconds: float = Field(ge=0, le=366 * 86_400)
+    seconds: float = Field(ge=0, le=MAX_SILENCE_SECONDS)
 
 
 class ReadAlertHistory(_Request):
@@ -137,7 +147,7 @@ class ReadAlertHistory(_Request):
     limit: int = Field(default=50, ge=1, le=1000)
 
 
-AlertsRequest = ListAlerts | PutAlert | DeleteAlert | SilenceAlert | ReadAlertHistory
+AlertsRequest = ListAlerts | ReadAlert | PutAlert | DeleteAlert | SilenceAlert | ReadAlertHistory
 ALERTS_REQUESTS: TypeAdapter[AlertsRequest] = TypeAdapter(Annotated[AlertsRequest, Field(discriminator="ask")])
 
 

@@ -38,6 +38,13 @@ class Filling(BaseModel):
     #: Items a second, of late; 0 while unknown.
     rate: NonNegativeFloat = 0.0
 
+    @property
+    def seconds_left(self) -> float | None:
+        """Until all are embedded, as fast as it goes; None when it is done, or that is not known yet."""
+        if self.is_done or not self.rate:
+            return None
+        return (self.total - self.sent + self.waiting) / self.rate
+
 
 class Migration(BaseModel):
     """Value of the `migrations` bucket: a collection's move to another model. Its key is `<collection>.<shadow>`."""

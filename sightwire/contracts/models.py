@@ -70,6 +70,9 @@ class Deprecation(_Value):
 class ModelNotes(_Value):
     """What people and pipelines say of a version, besides what its bundle says."""
 
+    description: str | None = Field(
+        default=None, max_length=2000, description="In the place of what its bundle says; null: that is enough"
+    )
     tags: tuple[Tag, ...] = ()
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(
@@ -95,6 +98,11 @@ class ModelVersion(_Value):
     registered_by: str
     #: Grows with each change of notes or deprecation.
     revision: PositiveInt = 1
+
+    @property
+    def summary(self) -> str:
+        """What people say that it is, and otherwise its bundle."""
+        return self.notes.description or self.description
 
     @property
     def metrics(self) -> dict[str, float]:

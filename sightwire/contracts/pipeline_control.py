@@ -1,6 +1,6 @@
 """Requests to the orchestrator on `control.pipelines`, by NATS request and reply, JSON both ways."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt, TypeAdapter
 
@@ -13,6 +13,8 @@ from sightwire.contracts.pipelines import (
     TaskName,
     TaskState,
 )
+
+MAX_METRICS_SECONDS: Final = 10 * 365 * 86_400.0
 
 
 class _Request(BaseModel):
@@ -82,7 +84,7 @@ class ReadMetrics(_Request):
 
     ask: Literal["metrics"] = "metrics"
     pipeline: PipelineName
-    seconds: float = Field(default=3600.0, ge=60, le=10 * 365 * 86_400, description="Back from now")
+    seconds: float = Field(default=3600.0, ge=60, le=MAX_METRICS_SECONDS, description="Back from now")
 
 
 class ReadHealth(_Request):

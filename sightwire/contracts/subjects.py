@@ -16,6 +16,7 @@ CONTROL_MODELS = "control.models"
 CONTROL_REVIEWS = "control.reviews"
 CONTROL_CACHE = "control.cache"
 CONTROL_ALERTS = "control.alerts"
+CONTROL_MIGRATIONS = "control.migrations"
 #: Where every worker hears which attempts nobody waits for any longer.
 CONTROL_WORKERS = "control.workers"
 TASKS_ALL = "tasks.*"

@@ -154,7 +154,7 @@ async def test_a_model_that_finds_worse_is_stopped_at_the_gate(
 ) -> None:
     before = await users_record(bus, collection)
     said = await sightwire("models", "migrate", collection, "--to", bundles["1"], "--watch", fails=True)
-    assert f"prepare: collection '{collection}' is in space 'small-1' already" in " ".join(said.split())
+    assert f"collection '{collection}' is in space 'small-1' already" in " ".join(said.split())
 
     begun = await sightwire.json(
         *("models", "migrate", collection, "--to", bundles["3"], "--queries", labelled(tmp_path)),

@@ -61,6 +61,7 @@ from sightwire_gateway.product_similarity import ProductSimilarity
 from sightwire_gateway.query_cache import QueryCache
 from sightwire_gateway.restoring import Restoring
 from sightwire_gateway.routes import (
+    alerts,
     backups,
     batches,
     clicks,
@@ -69,6 +70,7 @@ from sightwire_gateway.routes import (
     images,
     index,
     items,
+    migrations,
     model_aliases,
     models,
     operations,
@@ -117,8 +119,10 @@ _ROUTERS = (
     runs.router,
     models.router,
     model_aliases.router,
+    migrations.router,
     reviews.router,
     reviewers.router,
+    alerts.router,
     status.router,
 )
 

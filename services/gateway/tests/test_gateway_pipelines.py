@@ -224,7 +224,10 @@ async def test_without_an_orchestrator_it_is_told_how_to_start_one(
     fresh_nats_server: NatsServer, gateway_settings: SettingsFactory
 ) -> None:
     async with run_gateway(on(fresh_nats_server, gateway_settings)) as gateway:
-        for path in ("/v1/pipelines", "/v1/runs", "/v1/runs/r1", "/v1/models", "/v1/reviews", "/v1/reviewers"):
+        for path in (
+            *("/v1/pipelines", "/v1/pipelines/p/metrics", "/v1/runs", "/v1/runs/r1", "/v1/models", "/v1/migrations"),
+            *("/v1/reviews", "/v1/reviewers", "/v1/alerts", "/v1/alert-history", "/v1/health"),
+        ):
             answer = await gateway.http.get(path)
             assert answer.status_code == 503
             assert "python -m sightwire_orchestrator" in answer.json()["detail"]

@@ -6,6 +6,7 @@ from sightwire.bus.asyncapi import asyncapi_document
 from sightwire.contracts import subjects
 from sightwire.contracts.alerts import AlertEvent, AlertsRequest
 from sightwire.contracts.cache_control import CacheRequest
+from sightwire.contracts.migration_control import MigrationsRequest
 from sightwire.contracts.model_control import ModelsRequest
 from sightwire.contracts.models import ModelPromoted, ModelRegistered, ModelRolledBack
 from sightwire.contracts.pipeline_control import PipelinesRequest
@@ -75,6 +76,11 @@ def describe() -> bytes:
         description="Asks the active orchestrator about alert rules.",
     )(_alerts_request)
     broker.subscriber(
+        subjects.CONTROL_MIGRATIONS,
+        title="control-migrations",
+        description="Asks the active orchestrator about collections' moves to other models, or to begin or undo one.",
+    )(_migrations_request)
+    broker.subscriber(
         subjects.ALERTS_ALL,
         stream=JStream(ALERTS.name, declare=False),
         title="alert-event",
@@ -120,6 +126,9 @@ async def _reviews_request(request: ReviewsRequest) -> None: ...
 
 
 async def _alerts_request(request: AlertsRequest) -> None: ...
+
+
+async def _migrations_request(request: MigrationsRequest) -> None: ...
 
 
 async def _alert(event: AlertEvent) -> None: ...

@@ -18,6 +18,7 @@ from sightwire_orchestrator.alerts.opening import open_alert_office
 from sightwire_orchestrator.caching.task_results import TaskResultCache
 from sightwire_orchestrator.control.alerts import AlertsDesk
 from sightwire_orchestrator.control.cache import CacheDesk
+from sightwire_orchestrator.control.migrations import MigrationsDesk
 from sightwire_orchestrator.control.model_requests import ModelsDesk
 from sightwire_orchestrator.control.requests import PipelinesDesk
 from sightwire_orchestrator.control.review_requests import ReviewsDesk
@@ -97,14 +98,16 @@ class TermParts:
         requests = PipelinesDesk(
             self.bus, engine, self.runs, pipelines, self.handlers, board, NumbersDesk(samples), health
         )
-        models = ModelsDesk(self.bus, ModelRegistry(self.database, self.blobs), publisher.look)
+        registry = ModelRegistry(self.database, self.blobs)
+        models = ModelsDesk(self.bus, registry, publisher.look)
         reviews = ReviewsDesk(self.bus, office)
         cache = CacheDesk(self.bus, self.cache)
         alert_office = open_alert_office(
             self.database, self.settings, self.bus, self.resources, samples, office.desk, self.cache
         )
         alerts = AlertsDesk(self.bus, alert_office)
-        migrations = MigrationKeeper(self.bus, self.runs)
+        migrations = MigrationsDesk(self.bus, engine, registry, board)
+        keeper = MigrationKeeper(self.bus, self.runs)
         callbacks = CallbackSender(self.bus, pipelines, self.resources.webhooks)
         try:
             await store_shipped_pipelines(pipelines)
@@ -121,7 +124,8 @@ class TermParts:
                 cache.answering(),
                 alert_office.kept(),
                 alerts.answering(),
-                migrations.keeping(),
+                migrations.answering(),
+                keeper.keeping(),
             ):
                 yield engine
         finally:

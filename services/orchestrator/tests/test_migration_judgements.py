@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sightwire_orchestrator.commands.migration_output import progress_of
 from sightwire_orchestrator.commands.model_migrations import share_of
-from sightwire_orchestrator.migrations.canary_judging import CanaryThresholds, judge_canary
+from sightwire_orchestrator.migrations.canary_judging import judge_canary
 from sightwire_orchestrator.migrations.coverage_rounds import Difference, Rounds, Verdict
 from sightwire_orchestrator.migrations.labelled_queries import parse_labelled_queries
 from sightwire_orchestrator.migrations.measures import ndcg_at, overlap_at, recall_at
@@ -18,6 +18,7 @@ from sightwire_orchestrator.pipelines import shipped_pipelines
 from typer import BadParameter
 
 from services.orchestrator.tests.made_migrations import NOW, coverage, users_record
+from sightwire.contracts.migration_plans import CanaryThresholds
 from sightwire.contracts.migrations import CanaryObservation, Filling
 from sightwire.contracts.operations import Progress
 from sightwire.contracts.pipeline_control import RunReport, TaskReport

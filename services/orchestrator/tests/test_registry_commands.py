@@ -74,6 +74,27 @@ def test_a_model_from_registration_to_deprecation(models: Models, tmp_path: Path
     assert "live" not in models("list", "tiny")
 
 
+def test_a_model_is_annotated(models: Models, tmp_path: Path):
+    models(
+        "register", make_bundle(tmp_path), "--tag", "small", "--metadata", "team=a", "--metric", "real/recall_at_1=0.25"
+    )
+    models("annotate", "tiny", "--description", "draws icons", "--tag", "icons", "--metadata", "owner=ann")
+    options = ("--remove-tag", "small", "--remove-metadata", "team", "--remove-metric", "real/recall_at_1")
+    notes = read(models, "annotate", "tiny:1", *options, "--tag", "icons", "--metric", "real/ndcg_at_10=0.5")["notes"]
+    assert notes == {
+        "description": "draws icons",
+        "tags": ["icons"],
+        "metadata": {"owner": "ann"},
+        "metrics": {"real/ndcg_at_10": 0.5},
+    }
+    printed = models("show", "tiny")
+    for said in ("draws icons", "icons", "ann", "real/ndcg_at_10"):
+        assert said in printed
+    assert "draws icons" not in models("annotate", "tiny", "--description", "")
+    with pytest.raises(InvalidInputError, match="tags"):
+        models("annotate", "tiny", "--tag", "")
+
+
 def test_a_bundle_in_the_blob_store(models: Models, tmp_path: Path):
     make_bundle(Path(open_blob_store(str(tmp_path / "blobs")).root or ""))
     assert "tiny:1 is registered" in models("register", "tiny-1", "--stored")

@@ -10,10 +10,12 @@ import httpx
 from pydantic import BaseModel
 
 from sightwire.client import calls
+from sightwire.client.asynchronous.alerts import Alerts
 from sightwire.client.asynchronous.backups import Backups
 from sightwire.client.asynchronous.collections import Collections
 from sightwire.client.asynchronous.index import Index
 from sightwire.client.asynchronous.items import Items
+from sightwire.client.asynchronous.migrations import Migrations
 from sightwire.client.asynchronous.models import Models
 from sightwire.client.asynchronous.operations import Operations
 from sightwire.client.asynchronous.pipelines import Pipelines
@@ -28,6 +30,7 @@ from sightwire.client.models import Predictions, SearchResults
 from sightwire.client.problems import ApiError, connection_failed, raise_for_problem
 from sightwire.client.retries import delay_before_retry
 from sightwire.contracts.diagnosis import PlatformDiagnosis
+from sightwire.contracts.execution_metrics import ControlPlaneHealth
 
 Result = TypeVar("Result")
 Told = TypeVar("Told", bound=BaseModel)
@@ -68,8 +71,10 @@ class AsyncSightwire:
         self.pipelines = Pipelines(self)
         self.runs = Runs(self)
         self.models = Models(self)
+        self.migrations = Migrations(self)
         self.reviews = Reviews(self)
         self.reviewers = Reviewers(self)
+        self.alerts = Alerts(self)
 
     async def search(
         self,
@@ -158,6 +163,10 @@ class AsyncSightwire:
     async def status(self) -> dict[str, Any]:
         """The platform's services and versions."""
         return await self.send(calls.platform_status())
+
+    async def health(self) -> ControlPlaneHealth:
+        """How each pipeline, each model, the cache of results and the reviewers are."""
+        return await self.send(calls.control_plane_health())
 
     async def diagnose(self) -> PlatformDiagnosis:
         """What the doctor finds about the platform and each collection."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from sightwire.client.calls.request import WAIT_MARGIN_SECONDS, Call, json_reader, path_segment, without_none
+from sightwire.contracts.execution_metrics import ControlPlaneHealth, PipelineMetrics
 from sightwire.contracts.pipeline_control import PipelineList, PipelineSummary, RunList, RunReport
 from sightwire.contracts.pipelines import PipelineDefinition
 
@@ -32,6 +33,15 @@ def get_pipeline(name: str, *, version: str | None) -> Call[PipelineDefinition]:
 def draw_pipeline(name: str, *, version: str | None) -> Call[str]:
     """Answered in the language of Mermaid."""
     return Call("GET", f"{_pipeline_path(name)}/graph", bytes.decode, without_none(version=version))
+
+
+def pipeline_metrics(name: str, *, seconds: float) -> Call[PipelineMetrics]:
+    path = f"{_pipeline_path(name)}/metrics"
+    return Call("GET", path, json_reader(PipelineMetrics.model_validate), {"seconds": f"{seconds:g}"})
+
+
+def control_plane_health() -> Call[ControlPlaneHealth]:
+    return Call("GET", "/v1/health", json_reader(ControlPlaneHealth.model_validate))
 
 
 def start_run(

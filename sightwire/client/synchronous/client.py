@@ -15,10 +15,12 @@ from sightwire.client.connection import DEFAULT_TIMEOUT, EVENTS_TIMEOUT, client_
 from sightwire.client.models import Predictions, SearchResults
 from sightwire.client.problems import ApiError, connection_failed, raise_for_problem
 from sightwire.client.retries import delay_before_retry
+from sightwire.client.synchronous.alerts import Alerts
 from sightwire.client.synchronous.backups import Backups
 from sightwire.client.synchronous.collections import Collections
 from sightwire.client.synchronous.index import Index
 from sightwire.client.synchronous.items import Items
+from sightwire.client.synchronous.migrations import Migrations
 from sightwire.client.synchronous.models import Models
 from sightwire.client.synchronous.operations import Operations
 from sightwire.client.synchronous.pipelines import Pipelines
@@ -28,6 +30,7 @@ from sightwire.client.synchronous.runs import Runs
 from sightwire.client.synchronous.schedules import Schedules
 from sightwire.client.synchronous.training import Training
 from sightwire.contracts.diagnosis import PlatformDiagnosis
+from sightwire.contracts.execution_metrics import ControlPlaneHealth
 
 Result = TypeVar("Result")
 Told = TypeVar("Told", bound=BaseModel)
@@ -59,8 +62,10 @@ class Sightwire:
         self.pipelines = Pipelines(self)
         self.runs = Runs(self)
         self.models = Models(self)
+        self.migrations = Migrations(self)
         self.reviews = Reviews(self)
         self.reviewers = Reviewers(self)
+        self.alerts = Alerts(self)
 
     def search(
         self,
@@ -149,6 +154,10 @@ class Sightwire:
     def status(self) -> dict[str, Any]:
         """The platform's services and versions."""
         return self.send(calls.platform_status())
+
+    def health(self) -> ControlPlaneHealth:
+        """How each pipeline, each model, the cache of results and the reviewers are."""
+        return self.send(calls.control_plane_health())
 
     def diagnose(self) -> PlatformDiagnosis:
         """What the doctor finds about the platform and each collection."""

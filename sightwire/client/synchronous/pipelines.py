@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sightwire.client import calls
+from sightwire.contracts.execution_metrics import PipelineMetrics
 from sightwire.contracts.pipeline_control import PipelineList, PipelineSummary, RunReport
 from sightwire.contracts.pipelines import PipelineDefinition
 
@@ -39,6 +40,16 @@ class Pipelines:
     def draw(self, name: str, *, version: str | None = None) -> str:
         """A definition as a flowchart for Mermaid."""
         return self._send(calls.draw_pipeline(name, version=version))
+
+    def metrics(self, name: str, *, seconds: float = 3600.0) -> PipelineMetrics:
+        """What is counted of runs and tasks that ended within the last so many seconds, and how it went over that time.
+
+        Example::
+
+            metrics = sightwire.pipelines.metrics("drafts", seconds=86_400)
+            print(metrics.runs.success_rate, metrics.tasks["generate_draft"].seconds.p95)
+        """
+        return self._send(calls.pipeline_metrics(name, seconds=seconds))
 
     def run(
         self,

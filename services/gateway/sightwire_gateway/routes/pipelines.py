@@ -5,7 +5,16 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from sightwire.contracts.pipeline_control import PipelineList, PipelineSummary, RunReport, StartRun, SubmitPipeline
+from sightwire.contracts.execution_metrics import PipelineMetrics
+from sightwire.contracts.pipeline_control import (
+    MAX_METRICS_SECONDS,
+    PipelineList,
+    PipelineSummary,
+    ReadMetrics,
+    RunReport,
+    StartRun,
+    SubmitPipeline,
+)
 from sightwire.contracts.pipelines import PipelineDefinition, PipelineName
 from sightwire_gateway.answers import model_response
 from sightwire_gateway.documentation import body, json_content, text_content
@@ -61,6 +70,22 @@ async def get_pipeline(name: PipelineName, gateway: GatewayParts, version: Versi
 async def draw_pipeline(name: PipelineName, gateway: GatewayParts, version: Version = None) -> Response:
     drawing = await gateway.pipelines.drawing(name, version)
     return Response(drawing.mermaid, media_type=MERMAID)
+
+
+@router.get(
+    "/{name}/metrics",
+    summary="What is counted of a pipeline",
+    response_class=Response,
+    responses={200: {"model": PipelineMetrics}},
+)
+async def read_metrics(
+    name: PipelineName,
+    gateway: GatewayParts,
+    seconds: Annotated[float, Query(ge=60, le=MAX_METRICS_SECONDS, description="Back from now")] = 3600.0,
+) -> Response:
+    """Counts, success rates, throughput and durations with percentiles: of runs, of the attempts of each task, and how
+    it went over that time. The first interval counts whole."""
+    return model_response(await gateway.pipelines.metrics(ReadMetrics(pipeline=name, seconds=seconds)))
 
 
 @router.post(

@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from sightwire import __version__
 from sightwire.cache.accounting import CachesAccounting
+from sightwire.contracts.execution_metrics import ControlPlaneHealth
 from sightwire.service.operations import reload_action
 from sightwire.telemetry.metrics import METRICS_CONTENT_TYPE, render_metrics
 from sightwire_gateway.answers import json_response, model_response
@@ -59,6 +60,17 @@ async def health(gateway: GatewayParts) -> Response:
     """200 while searches can be answered, else 503."""
     answer = await gateway.health.check()
     return json_response(answer.parts, 200 if answer.can_search else 503)
+
+
+@router.get(
+    "/v1/health",
+    summary="Health of the control plane",
+    response_class=Response,
+    responses={200: {"model": ControlPlaneHealth}},
+)
+async def control_plane_health(gateway: GatewayParts) -> Response:
+    """How each pipeline, each model of embedders, the cache of results and the reviewers are, and why."""
+    return model_response(await gateway.pipelines.health())
 
 
 @router.get("/livez", summary="Whether the process lives", response_class=Response)

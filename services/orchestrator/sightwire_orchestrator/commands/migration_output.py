@@ -1,15 +1,53 @@
 """What `sightwire models` prints of migrations."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from sightwire.cli.output import time_text
+import typer
+
+from sightwire.cli.output import escaped, print_members, print_table, time_text
+from sightwire.contracts.migration_control import MigrationReport
 from sightwire.contracts.migrations import Filling, Migration
 from sightwire.contracts.pipeline_control import RunReport
 from sightwire.contracts.pipelines import TaskState
-from sightwire_orchestrator.commands.pipeline_output import run_progress
+from sightwire_orchestrator.commands.pipeline_output import print_run, run_progress
 
 MIGRATION_COLUMNS = ("collection", "model", "state", "items", "started", "ended", "kept until", "run", "reason")
+
+
+def print_migration(report: MigrationReport) -> None:
+    """A migration, its gates, and its run with all steps."""
+    migration = report.migration
+    if migration is not None:
+        left = None if report.seconds_left is None else str(timedelta(seconds=round(report.seconds_left)))
+        row = zip(MIGRATION_COLUMNS, migration_row(migration), strict=True)
+        print_members({**dict(row), "time left": left})
+        typer.echo()
+    print_table(
+        ("gate", "state", "what it saw"),
+        ([gate.task, gate.state, escaped(gate.error or figures_text(gate.report))] for gate in report.gates),
+    )
+    typer.echo()
+    print_run(report.run)
+
+
+def figures_text(report: Any) -> str:
+    """Figures of a gate in one line, those of its parts by their paths."""
+    return ", ".join(f"{path} {value}" for path, value in _figures("", report))
+
+
+def _figures(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    match value:
+        case None:
+            return
+        case {"summary": str(summary)}:
+            yield path, summary
+        case dict():
+            for name, member in value.items():
+                yield from _figures(f"{path}.{name}" if path else name, member)
+        case _:
+            yield path, value
 
 
 def migration_row(migration: Migration) -> list[Any]:
@@ -35,7 +73,6 @@ def progress_of(report: RunReport, filling: Filling | None) -> tuple[str, str]:
     reviewed = [task.name for task in report.tasks if task.state is TaskState.IN_REVIEW]
     if reviewed:
         return f"{steps} {' '.join(reviewed)}".strip(), f"{told}; {', '.join(reviewed)}: waiting for a reviewer"
-    if filling is None or filling.is_done or not filling.rate:
+    if filling is None or filling.seconds_left is None:
         return steps, told
-    seconds = round((filling.total - filling.sent + filling.waiting) / filling.rate)
-    return steps, f"{told}, {filling.rate:,.0f} a second, {timedelta(seconds=seconds)} left"
+    return steps, f"{told}, {filling.rate:,.0f} a second, {timedelta(seconds=round(filling.seconds_left))} left"

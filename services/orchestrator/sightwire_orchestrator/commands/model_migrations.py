@@ -1,4 +1,4 @@
-"""`sightwire models migrate|rollback|migrations`: moves of collections to other models."""
+"""`sightwire models migrate|rollback|migrations|migration`: moves of collections to other models."""
 
 import asyncio
 from getpass import getuser
@@ -57,8 +57,12 @@ def migrate(
     Begins a run of the pipeline `migrate-collection`, which `sightwire pipelines status` and `cancel` know. Until it
     has promoted the new model nothing changes; afterwards `sightwire models rollback` goes back at once.
     """
+    from sightwire.bus.orchestrator import OrchestratorClient
+    from sightwire.contracts.migration_control import MigrationReport, StartMigration
+    from sightwire.contracts.migration_plans import MigrationPlan
     from sightwire.contracts.pipelines import PipelineRunState
     from sightwire_orchestrator.commands.pipeline_runs import parameter
+    from sightwire_orchestrator.commands.requests import request_of
 
     parameters = dict(parameter(text) for text in set_ or ())
     parameters |= {"collection": collection, "model": _registered(to, data_dir), "review": review}
@@ -66,9 +70,10 @@ def migrate(
         parameters["canary_share"] = share_of(canary)
     if queries is not None:
         parameters["labelled_queries"] = _inline(queries)
+    request = StartMigration(plan=request_of(MigrationPlan, **parameters))
 
     async def act(bus: "Bus") -> "RunReport":
-        begun = await _begin(bus, parameters)
+        begun = (await OrchestratorClient(bus).ask_migrations(request, MigrationReport)).run
         return await _followed(bus, begun, collection, silent=as_json) if watch else begun
 
     report = with_bus(data_dir, act)
@@ -127,6 +132,30 @@ def migrations(
         print_table(MIGRATION_COLUMNS, map(migration_row, found))
 
 
+def migration(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Run of the migration.")],
+    data_dir: DataDir = Path("data"),
+    as_json: AsJson = False,
+) -> None:
+    """Show a migration: its steps, how long the filling takes, and what each gate saw."""
+    from sightwire.contracts.migration_control import MigrationReport, ReadMigration
+    from sightwire_orchestrator.commands.migration_output import print_migration
+    from sightwire_orchestrator.commands.requests import request_of
+
+    request = request_of(ReadMigration, run=run)
+
+    async def act(bus: "Bus") -> "MigrationReport":
+        from sightwire.bus.orchestrator import OrchestratorClient
+
+        return await OrchestratorClient(bus).ask_migrations(request, MigrationReport)
+
+    report = with_bus(data_dir, act)
+    if as_json:
+        print_json(report)
+    else:
+        print_migration(report)
+
+
 def share_of(text: str) -> float:
     """`10%` or `0.1` as a share; a usage error when it is something else."""
     try:
@@ -160,22 +189,11 @@ def _registered(model: str, data_dir: Path) -> str:
 
 def _inline(queries: Path) -> dict[str, Any]:
     """Labelled queries as a parameter: workers may be on other machines."""
-    from sightwire_orchestrator.migrations.labelled_queries import InlineQueries, parse_labelled_queries
+    from sightwire.contracts.migration_plans import InlineQueries
+    from sightwire_orchestrator.migrations.labelled_queries import parse_labelled_queries
 
     parsed = parse_labelled_queries(queries.read_bytes(), origin=str(queries))
     return InlineQueries(kind="inline", queries=parsed).model_dump(mode="json")
-
-
-async def _begin(bus: "Bus", parameters: dict[str, Any]) -> "RunReport":
-    from sightwire.bus.collections import CollectionRegistry
-    from sightwire.bus.pipelines import PipelinesClient
-    from sightwire.contracts.pipeline_control import StartRun
-    from sightwire_orchestrator.pipelines import MIGRATE_COLLECTION
-
-    # Said at once, and not by a run that fails.
-    await CollectionRegistry(bus).get(parameters["collection"])
-    # Without a version: the orchestrator has stored the one that it came with.
-    return await PipelinesClient(bus).start(StartRun(pipeline=MIGRATE_COLLECTION, parameters=parameters))
 
 
 async def _followed(bus: "Bus", report: "RunReport", collection: str, *, silent: bool) -> "RunReport":

@@ -34,7 +34,7 @@ def members(registered: RegisteredModel) -> dict[str, Any]:
     return {
         "model": str(model.id),
         "aliases": ", ".join(registered.aliases),
-        "description": model.description,
+        "description": model.summary,
         "space": f"{model.space}, {model.dimension} dimensions",
         "deprecated": deprecation and deprecation.reason,
         "replacement": deprecation and deprecation.replacement and str(deprecation.replacement),

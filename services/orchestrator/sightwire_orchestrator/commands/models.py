@@ -8,10 +8,10 @@ import typer
 
 from sightwire.cli.options import AsJson, DataDir
 from sightwire.cli.output import notices, print_json, print_members, print_table
-from sightwire_orchestrator.commands import model_migrations, model_serving
+from sightwire_orchestrator.commands import model_migrations, model_notes, model_serving
 
 app = typer.Typer(
-    help="Register, list, show and compare models; say which is live, which embedders serve, which a collection has.",
+    help="Register, annotate and compare models; say which is live, which embedders serve, which a collection has.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -221,6 +221,7 @@ def deprecate(
     typer.echo(f"{deprecated.model.id} is deprecated")
 
 
+app.command("annotate")(model_notes.annotate)
 app.command("loaded")(model_serving.loaded)
 app.command("load")(model_serving.load)
 app.command("unload")(model_serving.unload)
@@ -228,3 +229,4 @@ app.command("switch")(model_serving.switch)
 app.command("migrate")(model_migrations.migrate)
 app.command("rollback")(model_migrations.rollback)
 app.command("migrations")(model_migrations.migrations)
+app.command("migration")(model_migrations.migration)

@@ -17,6 +17,7 @@ from sightwire.contracts.alerts import (
     DeleteAlert,
     ListAlerts,
     PutAlert,
+    ReadAlert,
     ReadAlertHistory,
     SilenceAlert,
 )
@@ -40,7 +41,10 @@ class AlertsDesk:
         """What is asked for; see `sightwire.contracts.alerts`."""
         match request:
             case ListAlerts():
-                return AlertList(alerts=tuple(await self._office.store.rules()))
+                rules = await self._office.store.rules()
+                return AlertList(alerts=tuple(one for one in rules if request.state in {None, one.standing.state}))
+            case ReadAlert():
+                return await self._office.store.get(request.name)
             case PutAlert():
                 return await self._office.keeper.put(request.rule)
             case DeleteAlert():

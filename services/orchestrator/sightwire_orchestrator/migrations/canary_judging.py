@@ -4,23 +4,13 @@ import statistics
 from collections.abc import Sequence
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict
 
+from sightwire.contracts.migration_plans import CanaryThresholds
 from sightwire.contracts.migrations import CanaryObservation
 
 #: Differences below this, in seconds, are noise of machines that have other work as well.
 _NEGLIGIBLE_SECONDS: Final = 0.05
-
-
-class CanaryThresholds(BaseModel):
-    """What a canary must hold."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    min_queries: PositiveInt = Field(default=20, description="Fewer say nothing")
-    min_overlap: float = Field(default=0.2, ge=0, le=1, description="Mean share of first results that both have")
-    max_errors: float = Field(default=0.01, ge=0, le=1, description="Share of queries that it could not answer")
-    max_latency_ratio: PositiveFloat = Field(default=2.0, description="Its median time, to that of the other index")
 
 
 class CanaryReport(BaseModel):

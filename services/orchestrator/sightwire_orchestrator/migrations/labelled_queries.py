@@ -3,49 +3,19 @@
 import asyncio
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationError
+from pydantic import ValidationError
 
 from sightwire.blobs import open_blob_store
-from sightwire.contracts.names import ItemId
+from sightwire.contracts.migration_plans import (
+    InlineQueries,
+    LabelledQuery,
+    QueriesInBlob,
+    QueriesInFile,
+    QuerySource,
+)
 from sightwire.errors import InvalidInputError
 from sightwire_orchestrator.tasks.errors import problems_in_words
-
-
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class LabelledQuery(_Value):
-    """A text, and the items that answer it."""
-
-    query: str = Field(min_length=1)
-    relevant: tuple[ItemId, ...] = Field(min_length=1)
-
-
-class InlineQueries(_Value):
-    """The queries themselves."""
-
-    kind: Literal["inline"]
-    queries: tuple[LabelledQuery, ...] = Field(min_length=1, max_length=10_000)
-
-
-class QueriesInFile(_Value):
-    """A file with a JSON object a line, on the machine of the worker."""
-
-    kind: Literal["file"]
-    path: str = Field(min_length=1)
-
-
-class QueriesInBlob(_Value):
-    """Such a file in the blob store."""
-
-    kind: Literal["blob"]
-    key: str = Field(min_length=1)
-
-
-QuerySource = Annotated[InlineQueries | QueriesInFile | QueriesInBlob, Discriminator("kind")]
 
 
 async def read_labelled_queries(source: QuerySource, *, blobs_url: str) -> tuple[LabelledQuery, ...]:

@@ -13,8 +13,9 @@ from sightwire.bus.collections import CollectionRegistry
 from sightwire.bus.connection import Bus
 from sightwire.contracts import subjects
 from sightwire.contracts.collections import Canary, CollectionRecord
+from sightwire.contracts.migration_plans import CANARY_QUERIES, CanaryThresholds
 from sightwire.contracts.migrations import CanaryObservation
-from sightwire_orchestrator.migrations.canary_judging import CanaryThresholds, judge_canary
+from sightwire_orchestrator.migrations.canary_judging import judge_canary
 from sightwire_orchestrator.migrations.opened import OpenedMigration
 from sightwire_orchestrator.migrations.switching import with_canary, without_canary
 from sightwire_orchestrator.tasks.builtin.migration_parameters import MigrationParameters
@@ -29,17 +30,13 @@ class CanaryParameters(MigrationParameters):
     """Which migration, how many queries, and what they are to show."""
 
     share: float = Field(gt=0, le=1, description="Of the collection's queries")
-    queries: PositiveInt = Field(default=200, description="After which it ends")
+    queries: PositiveInt = Field(default=CANARY_QUERIES, description="After which it ends")
     seconds: PositiveFloat = Field(default=3600.0, description="After which it ends at the latest")
     thresholds: CanaryThresholds = CanaryThresholds()
 
     @model_validator(mode="after")
     def _can_be_judged(self) -> Self:
-        if self.queries < self.thresholds.min_queries:
-            raise ValueError(
-                f"a canary of {self.queries} queries can never have the {self.thresholds.min_queries} that its "
-                "thresholds ask for (`min_queries`)"
-            )
+        self.thresholds.require_enough(self.queries)
         return self
 
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from pydantic import Field, JsonValue, PositiveInt
 
-from sightwire_orchestrator.migrations.labelled_queries import LabelledQuery, QuerySource, read_labelled_queries
+from sightwire.contracts.migration_plans import LabelledQuery, QuerySource
+from sightwire_orchestrator.migrations.labelled_queries import read_labelled_queries
 from sightwire_orchestrator.migrations.measures import ndcg_at, recall_at
 from sightwire_orchestrator.migrations.rankings import rankings_of_texts
 from sightwire_orchestrator.migrations.searching import open_searchers
