@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from nats.errors import Error as NatsError
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from sightwire.bus.connection import Bus
 from sightwire.bus.watching import watch_bucket
@@ -15,6 +15,7 @@ from sightwire.contracts.names import key_token
 from sightwire.contracts.streams import BucketDefinition
 from sightwire.ending_tasks import end_tasks
 from sightwire.errors import UnavailableError
+from sightwire.lasting_tasks import start_lasting
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class AnnouncementDirectory(Generic[Announcement]):
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._follow(), name=f"{self._bucket.name}-directory")
+        self._task = start_lasting(self._follow(), name=f"{self._bucket.name}-directory")
         await self._complete.wait()
         return self
 
@@ -123,9 +124,15 @@ class AnnouncementDirectory(Generic[Announcement]):
             if change is None:
                 self._complete.set()
                 continue
-            if change.value is None:
+            try:
+                announcement = None if change.value is None else self._model.model_validate_json(change.value)
+            except ValidationError as error:
+                # What a newer version says must not hide the others.
+                logger.error("cannot read an announcement", extra={"key": change.key, "error": str(error)})
+                announcement = None
+            if announcement is None:
                 self._announcements.pop(change.key, None)
             else:
-                self._announcements[change.key] = self._model.model_validate_json(change.value)
+                self._announcements[change.key] = announcement
             self._changed.set()
             self._changed = asyncio.Event()

@@ -9,6 +9,7 @@ from typing import Final, Self
 from nats.errors import Error as NatsError
 from nats.js.errors import Error as JetStreamError
 from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
+from pydantic import ValidationError
 
 from sightwire.bus.connection import Bus
 from sightwire.bus.watching import read_bucket, watch_bucket
@@ -17,6 +18,7 @@ from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.streams import COLLECTIONS, INGEST, REEMBED, SCHEDULES
 from sightwire.ending_tasks import end_tasks
 from sightwire.errors import ConflictError, UnavailableError, UnknownCollectionError
+from sightwire.lasting_tasks import start_lasting
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +162,7 @@ class CollectionDirectory:
         self._listeners.append(listener)
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._follow(), name="collection-directory")
+        self._task = start_lasting(self._follow(), name="collection-directory")
         await self._complete.wait()
         return self
 
@@ -194,7 +196,12 @@ class CollectionDirectory:
             if change is None:
                 self._complete.set()
                 continue
-            record = CollectionRecord.model_validate_json(change.value) if change.value is not None else None
+            try:
+                record = CollectionRecord.model_validate_json(change.value) if change.value is not None else None
+            except ValidationError as error:
+                # What a newer version wrote must not keep the others from being followed.
+                logger.error("cannot read a collection", extra={"collection": change.key, "error": str(error)})
+                continue
             if record is None:
                 self._records.pop(change.key, None)
             else:

@@ -10,6 +10,7 @@ from urllib.parse import urlparse
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
+from nats.errors import UnexpectedEOF
 from nats.js import JetStreamContext
 from nats.js.api import PubAck
 from nats.js.errors import APIError, NoStreamResponseError
@@ -42,11 +43,18 @@ class OutgoingMessage:
 
 
 class PatientClient(Client):
-    """A client whose `flush` may be cancelled.
+    """A client whose `flush` may be cancelled, and that connects again should its reading end on an error.
 
     nats-py meets the answer to a flush that nobody waits for any more with an error that ends its reading: the
-    connection then looks connected and is deaf for ever.
+    connection then looks connected, and is deaf until pings have gone unanswered for minutes.
     """
+
+    async def _read_loop(self) -> None:
+        await super()._read_loop()
+        reading = asyncio.current_task()
+        was_cancelled = reading is not None and reading.cancelling() > 0
+        if self.is_connected and not was_cancelled:
+            await self._process_op_err(UnexpectedEOF())
 
     async def _process_pong(self) -> None:
         if self._pongs and self._pongs[0].done():

@@ -6,8 +6,9 @@ from typing import Generic, TypeVar
 
 from nats.js.errors import InvalidKeyError, KeyNotFoundError
 
+from sightwire.bus.bucket_consumer import BucketChange
 from sightwire.bus.connection import Bus
-from sightwire.bus.watching import BucketChange, read_bucket, watch_bucket
+from sightwire.bus.watching import read_bucket, watch_bucket
 from sightwire.contracts.collections import CollectionRecord
 from sightwire.contracts.operations import OperationRecord
 from sightwire.contracts.schedules import ScheduleRecord

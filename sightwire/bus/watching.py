@@ -3,12 +3,11 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from contextlib import aclosing
 
 from nats.errors import Error as NatsError
-from nats.js.errors import Error as JetStreamError
-from nats.js.kv import KV_DEL, KV_PURGE
 
+from sightwire.bus.bucket_consumer import BucketChange, BucketConsumer
 from sightwire.bus.connection import Bus
 from sightwire.contracts.streams import BucketDefinition
 from sightwire.errors import UnavailableError
@@ -17,15 +16,7 @@ logger = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 1.0
 _READ_SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class BucketChange:
-    """A put, or a deletion or expiry (`value` None)."""
-
-    key: str
-    value: bytes | None
-    revision: int
+_BROKEN = (NatsError, UnavailableError, TimeoutError)
 
 
 async def read_bucket(bus: Bus, bucket: BucketDefinition, keys: str = ">") -> list[BucketChange]:
@@ -36,17 +27,17 @@ async def read_bucket(bus: Bus, bucket: BucketDefinition, keys: str = ">") -> li
     """
     present: list[BucketChange] = []
     try:
-        async with asyncio.timeout(_READ_SECONDS):
-            watcher = await (await bus.bucket(bucket)).watch(keys, ignore_deletes=True)
-            try:
-                async for entry in watcher:
-                    if entry is None:
-                        break
-                    present.append(BucketChange(entry.key, entry.value, entry.revision or 0))
-            finally:
-                if bus.is_connected:
-                    await watcher.stop()  # type: ignore[no-untyped-call]
-    except (NatsError, JetStreamError, TimeoutError) as error:
+        async with (
+            asyncio.timeout(_READ_SECONDS),
+            BucketConsumer(bus, bucket, keys) as consumer,
+            aclosing(consumer.changes()) as changes,
+        ):
+            async for change in changes:
+                if change is None:
+                    break
+                if change.value is not None:
+                    present.append(change)
+    except _BROKEN as error:
         raise UnavailableError(f"the bus did not list bucket {bucket.name!r}: {error!r}; try again") from error
     return present
 
@@ -54,25 +45,38 @@ async def read_bucket(bus: Bus, bucket: BucketDefinition, keys: str = ">") -> li
 async def watch_bucket(bus: Bus, bucket: BucketDefinition, keys: str = ">") -> AsyncGenerator[BucketChange | None]:
     """Present values, then None once, then every change. A watch that breaks is begun anew, without a second None.
 
-    After a new beginning present values come again, so that consumers must take repetitions.
+    After a new beginning present values come again, so that consumers must take repetitions; keys that went without a
+    trace meanwhile come as deletions.
+
+    Raises:
+        UnavailableError: the connection was closed for good.
     """
-    complete = False
+    was_complete = False
+    known: set[str] = set()
     while True:
+        unseen = set(known)
         try:
-            watcher = await (await bus.bucket(bucket)).watch(keys)
-        except (NatsError, JetStreamError, TimeoutError) as error:
-            logger.warning("cannot watch a bucket yet", extra={"bucket": bucket.name, "error": repr(error)})
-            await asyncio.sleep(_RETRY_SECONDS)
-            continue
-        try:
-            async for entry in watcher:
-                if entry is None:
-                    if not complete:
-                        complete = True
+            async with BucketConsumer(bus, bucket, keys) as consumer, aclosing(consumer.changes()) as changes:
+                async for change in changes:
+                    if change is not None:
+                        unseen.discard(change.key)
+                        (known.discard if change.value is None else known.add)(change.key)
+                        yield change
+                        continue
+                    for key in unseen:
+                        known.discard(key)
+                        yield BucketChange(key, None)
+                    if not was_complete:
+                        was_complete = True
                         yield None
-                    continue
-                gone = entry.operation in (KV_DEL, KV_PURGE)
-                yield BucketChange(entry.key, None if gone else entry.value, entry.revision or 0)
-        finally:
-            if bus.is_connected:
-                await watcher.stop()  # type: ignore[no-untyped-call]
+        except _BROKEN as error:
+            logger.warning("a watch of a bucket begins anew", extra={"bucket": bucket.name, "error": repr(error)})
+        await _wait_for_connection(bus)
+
+
+async def _wait_for_connection(bus: Bus) -> None:
+    await asyncio.sleep(_RETRY_SECONDS)
+    while not bus.is_connected:
+        if bus.client.is_closed:
+            raise UnavailableError("the connection to the bus was closed for good; start again")
+        await asyncio.sleep(_RETRY_SECONDS)

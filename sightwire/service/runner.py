@@ -11,7 +11,9 @@ from typing import Generic, TypeVar
 
 import uvloop
 
+from sightwire.ending_tasks import end_tasks
 from sightwire.errors import ConfigurationError
+from sightwire.lasting_tasks import LastingTaskError, hear_of_ends
 from sightwire.service.health import Health
 from sightwire.service.operations import Page, operations_pages, reload_action, serve_operations
 from sightwire.service.reloading import Configuration
@@ -97,13 +99,41 @@ async def _run(settings: SettingsType, main: ServiceMain[SettingsType], *, with_
     _leave_imports_to_themselves()
     logger.info("starting", extra={"host": settings.host, "operations_port": settings.ops_port})
     try:
-        await main(context)
+        await _serve(main, context)
     finally:
         # Last, so that health can be asked while the service drains.
         operations_stopping.set()
         if operations is not None:
             await operations
     logger.info("stopped")
+
+
+async def _serve(main: ServiceMain[SettingsType], context: ServiceContext[SettingsType]) -> None:
+    """Runs a service's main coroutine; stops it where a task ends on which it relies, and raises what ended."""
+    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def fail(error: LastingTaskError) -> None:
+        if not failed.done():
+            failed.set_exception(error)
+
+    async def serve() -> None:
+        await main(context)
+
+    hear_of_ends(fail)
+    serving = asyncio.create_task(serve(), name="main")
+    waited: set[asyncio.Future[None]] = {serving, failed}
+    try:
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            return await serving
+        problem = str(failed.exception())
+        context.health.add("background", lambda: problem)
+        context.stopping.set()
+        await asyncio.wait({serving}, timeout=context.settings.drain_seconds)
+    finally:
+        # What waits for the task that has ended would wait for ever.
+        await end_tasks(serving)
+    failed.result()
 
 
 def _leave_imports_to_themselves() -> None:

@@ -24,6 +24,7 @@ from sightwire.contracts.embedding_models import EmbedderAnnouncement
 from sightwire.contracts.models import ModelId
 from sightwire.contracts.streams import EMBEDDERS
 from sightwire.ending_tasks import end_tasks
+from sightwire.lasting_tasks import start_lasting
 from sightwire.service.advertising import advertised_address
 from sightwire.service.operations import JSON_CONTENT_TYPE
 from sightwire.service.runner import ServiceContext
@@ -95,8 +96,8 @@ async def run(context: ServiceContext[EmbedderSettings]) -> None:
         for subscriber in subscribers:
             resources.push_async_callback(subscriber.stop)
         background = [
-            asyncio.create_task(announcer.run(), name="announcer"),
-            asyncio.create_task(observe_lag_for_ever(bus), name="reembed-lag"),
+            start_lasting(announcer.run(), name="announcer"),
+            start_lasting(observe_lag_for_ever(bus), name="reembed-lag"),
         ]
         resources.push_async_callback(end_tasks, *background)
         # What was loaded stays for ever; looking through it again and again took an eighth of the event loop's time.

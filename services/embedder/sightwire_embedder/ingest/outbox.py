@@ -13,6 +13,7 @@ from sightwire.contracts.events import ItemStatus
 from sightwire.contracts.streams import EMBEDDED
 from sightwire.ending_tasks import end_tasks
 from sightwire.errors import TooLargeError, UnavailableError
+from sightwire.lasting_tasks import start_lasting
 from sightwire.telemetry.tracing import links_to, tracer
 from sightwire.v1 import events_pb2
 
@@ -87,7 +88,7 @@ class Outbox:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._publish_for_ever(), name="outbox")
+        self._task = start_lasting(self._publish_for_ever(), name="outbox")
         return self
 
     async def __aexit__(

@@ -14,6 +14,7 @@ from opentelemetry import trace
 
 from sightwire.ending_tasks import end_tasks
 from sightwire.errors import SightwireError
+from sightwire.lasting_tasks import start_lasting
 from sightwire.telemetry.tracing import TRACEPARENT, context_from, is_tracing, traceparent_of, tracer
 from sightwire_embedder.ingest.attempts import AttemptLog
 from sightwire_embedder.ingest.delivery import IngestDelivery
@@ -80,7 +81,7 @@ class ItemPipeline:
         return len(self._unanswered)
 
     async def __aenter__(self) -> Self:
-        self._progress_task = asyncio.create_task(self._report_progress_for_ever(), name="ingest-progress")
+        self._progress_task = start_lasting(self._report_progress_for_ever(), name="ingest-progress")
         return self
 
     async def __aexit__(

@@ -17,6 +17,7 @@ from sightwire.bus.embedding_models import WantedModels
 from sightwire.contracts.embedding_models import EmbeddingModel
 from sightwire.ending_tasks import end_tasks
 from sightwire.errors import SightwireError
+from sightwire.lasting_tasks import start_lasting
 from sightwire_embedder.backoff import backoff_seconds
 from sightwire_embedder.engine import EmbeddingEngine
 from sightwire_embedder.models.changes import decide_changes
@@ -75,7 +76,7 @@ class ModelKeeper:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._follow(), name="model-keeper")
+        self._task = start_lasting(self._follow(), name="model-keeper")
         return self
 
     async def __aexit__(
@@ -133,6 +134,8 @@ class ModelKeeper:
         if loading is not None:
             self._served.loading.discard(space)
             loading.was_tried.set()
+            # At once: another step of it could take what follows for its own.
+            loading.task.cancel()
             self._in_background(end_tasks(loading.task))
 
     def _drop(self, model: ServedModel) -> None:
