@@ -123,6 +123,12 @@ async def test_a_collection_moves_and_goes_back_while_it_is_used(
         await going.goes_on(eventually)
         assert (await last_migration(bus, collection)).state is MigrationState.PROMOTED
 
+        told = await client.migrations.get(report.run)
+        assert told.migration == await last_migration(bus, collection)
+        reports = {gate.task: gate.report for gate in told.gates}
+        assert (reports["quality"], reports["canary"]) == (results["quality"], results["canary"])
+        assert None not in reports.values()
+
         await sightwire("models", "rollback", collection, "--reason", "a test")
         assert (await users_record(bus, collection)).answering is None
         [told] = await sightwire.json("models", "migrations", collection)

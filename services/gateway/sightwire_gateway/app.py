@@ -54,6 +54,7 @@ from sightwire_gateway.health import GatewayHealth
 from sightwire_gateway.index_search import IndexSearch
 from sightwire_gateway.ingest import Ingest
 from sightwire_gateway.manifest_versions import ManifestVersions
+from sightwire_gateway.migration_doctor import MigrationDoctor
 from sightwire_gateway.owners import IndexOwners
 from sightwire_gateway.pictures import PictureDesk
 from sightwire_gateway.pipeline_runs import PipelineRuns
@@ -244,7 +245,7 @@ async def open_gateway(
             clicks=Clicks(bus),
             collections=desk,
             control=control,
-            doctor=Doctor(bus, owners, searchers, embedder, desk),
+            doctor=Doctor(bus, owners, searchers, embedder, desk, MigrationDoctor(bus, desk, pipelines_client)),
             health=GatewayHealth(bus, embedder, searcher, caches, stopping),
             ingest=Ingest(bus, statuses, pictures, max_picture_bytes=settings.gateway_max_picture_bytes),
             operations=RecordReader(bus, OPERATIONS, OperationRecord),

@@ -60,6 +60,10 @@ class CollectionDesk:
         """All collections by name."""
         return [record for record in self._directory.all() if record.shadow_of is None]
 
+    def shadows(self) -> list[CollectionRecord]:
+        """All shadows, which callers do not see."""
+        return [record for record in self._directory.all() if record.shadow_of is not None]
+
     def index_of(self, record: CollectionRecord) -> CollectionRecord:
         """The record of the index that answers for a collection: its own, or that of a shadow.
 

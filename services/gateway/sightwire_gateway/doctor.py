@@ -22,10 +22,13 @@ from sightwire.errors import SightwireError
 from sightwire_gateway import findings
 from sightwire_gateway.backends import EmbedderClient
 from sightwire_gateway.collections import CollectionDesk
+from sightwire_gateway.migration_doctor import MigrationDoctor
 from sightwire_gateway.owners import IndexOwners
 
 _OWNER_SECONDS: Final = 20.0
 _LOOK_SECONDS: Final = 5.0
+
+_UNANSWERED: Final = (SightwireError, NatsError, JetStreamError, TimeoutError)
 
 
 class Doctor:
@@ -38,25 +41,45 @@ class Doctor:
         searchers: SearcherDirectory,
         embedder: EmbedderClient,
         collections: CollectionDesk,
+        migrations: MigrationDoctor,
     ) -> None:
         self._bus = bus
         self._owners = owners
         self._searchers = searchers
         self._embedder = embedder
         self._collections = collections
+        self._migrations = migrations
 
     async def diagnose(self) -> PlatformDiagnosis:
         """Everything that can be looked at now, all at once."""
-        platform, collections = await asyncio.gather(
+        platform, (migrations, moving), collections = await asyncio.gather(
             asyncio.gather(
                 _looked("dead letters", self._dead_letters()),
                 _looked("embedder", self._embedder_answers()),
                 _looked("stream INGEST", self._ingest_fill()),
                 _looked("open files of the gateway", self._open_files()),
             ),
+            self._look_at_migrations(),
             asyncio.gather(*map(self._collection, self._collections.all())),
         )
-        return PlatformDiagnosis(findings=tuple(platform), collections=tuple(collections))
+        by_name = {diagnosis.collection: diagnosis.findings for diagnosis in collections}
+        for name, found in moving.items():
+            by_name[name] = by_name.get(name, ()) + found
+        return PlatformDiagnosis(
+            findings=(*platform, migrations),
+            collections=tuple(Diagnosis(collection=name, findings=found) for name, found in by_name.items()),
+        )
+
+    async def _look_at_migrations(self) -> tuple[Finding, dict[str, tuple[Finding, ...]]]:
+        """Whether it could be looked at them, and what was found about each collection."""
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                moving = await self._migrations.look()
+        except _UNANSWERED as error:
+            return findings.unanswered_finding("migrations", error), {}
+        moving = {name: found for name, found in moving.items() if found}
+        concerned = ", ".join(sorted(moving)) or "none"
+        return Finding(check="migrations", status="ok", detail=f"looked at; of note: {concerned}"), moving
 
     async def _collection(self, record: CollectionRecord) -> Diagnosis:
         try:
@@ -111,5 +134,5 @@ async def _looked(check: str, look: Awaitable[Finding]) -> Finding:
     try:
         async with asyncio.timeout(_LOOK_SECONDS):
             return await look
-    except (SightwireError, NatsError, JetStreamError, TimeoutError) as error:
+    except _UNANSWERED as error:
         return findings.unanswered_finding(check, error)

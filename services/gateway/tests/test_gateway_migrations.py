@@ -20,10 +20,12 @@ from services.orchestrator.tests.orchestrator_world import OrchestratorWorld, or
 from services.orchestrator.tests.sightwire_command import Sightwire as Command
 from sightwire.bus.migrations import Migrations
 from sightwire.client import ApiError, AsyncSightwire, Sightwire
+from sightwire.contracts import subjects
 from sightwire.contracts.migrations import Filling, Migration, MigrationState
 from sightwire.contracts.models import ModelId
 from sightwire.contracts.pipelines import PipelineRunState
 from sightwire.platform.nats_server import NatsServer
+from tests.plugin.waiting import Eventually
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -136,6 +138,50 @@ async def test_a_promoted_migration_is_undone_by_its_run(
     assert again.status_code == 409
     assert "none was promoted" in again.json()["detail"]
     await running.http.post(f"/v1/runs/{run}/cancel")
+
+
+async def test_the_doctor_looks_at_shadows_and_what_waits_for_them(
+    running: RunningGateway,
+    world: OrchestratorWorld,
+    collection: ShadowedCollection,
+    model: str,
+    eventually: Eventually,
+) -> None:
+    async def found() -> dict[str, tuple[str, str]]:
+        diagnosis = (await running.http.get("/v1/diagnosis")).json()
+        assert "migrations" in {finding["check"] for finding in diagnosis["findings"] if finding["status"] == "ok"}
+        [own] = [entry for entry in diagnosis["collections"] if entry["collection"] == collection.name]
+        return {each["check"]: (each["status"], f"{each['detail']}; {each['advice']}") for each in own["findings"]}
+
+    advice = f"sightwire models drop-shadow {collection.shadow}"
+    status, said = (await found())["shadows"]
+    assert (status, advice in said) == ("warning", True)
+    run = await begun(running, collection.name, model)
+    await stored(world, collection, run, filling=Filling(sent=1, total=4))
+    await world.bus.jetstream.publish(subjects.reembed(collection.shadow), b"a batch")
+    seen = await found()
+    assert "shadows" not in seen
+    assert (seen["migration"][0], f"(run {run})" in seen["migration"][1]) == ("ok", True)
+    assert seen["re-embedding"][0] == "problem"
+    assert f"no embedder serves space '{SHADOW_SPACE}'" in seen["re-embedding"][1]
+
+    command = Command(world)
+    assert run in await command("models", "drop-shadow", collection.shadow, status=1)
+    assert "no shadow" in await command("models", "drop-shadow", collection.name, status=1)
+    await running.http.post(f"/v1/runs/{run}/cancel")
+
+    async def is_cleared_away() -> bool:
+        return not {"migration", "shadows", "re-embedding"} & (await found()).keys()
+
+    # By the orchestrator's keeper.
+    await eventually(is_cleared_away, deadline=60)
+
+
+async def test_a_shadow_of_no_migration_is_dropped(
+    running: RunningGateway, world: OrchestratorWorld, collection: ShadowedCollection, eventually: Eventually
+) -> None:
+    assert f"removed {collection.shadow}" in await Command(world)("models", "drop-shadow", collection.shadow)
+    await eventually(lambda: collection.record.shadows == ())
 
 
 @pytest.mark.parametrize(

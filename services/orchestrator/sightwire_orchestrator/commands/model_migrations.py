@@ -1,4 +1,4 @@
-"""`sightwire models migrate|rollback|migrations|migration`: moves of collections to other models."""
+"""`sightwire models migrate|rollback|migrations|migration|drop-shadow`: moves of collections to other models."""
 
 import asyncio
 from getpass import getuser
@@ -154,6 +154,20 @@ def migration(
         print_json(report)
     else:
         print_migration(report)
+
+
+def drop_shadow(
+    shadow: Annotated[str, typer.Argument(metavar="SHADOW", help="As `sightwire doctor` names it.")],
+    data_dir: DataDir = Path("data"),
+) -> None:
+    """Remove a shadow of a collection that no migration needs, with its index."""
+    from sightwire_orchestrator.migrations.giving_up import drop_left_shadow
+
+    async def act(bus: "Bus") -> None:
+        await drop_left_shadow(bus, shadow)
+
+    with_bus(data_dir, act)
+    typer.echo(f"removed {shadow}")
 
 
 def share_of(text: str) -> float:

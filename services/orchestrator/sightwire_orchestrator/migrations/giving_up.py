@@ -6,7 +6,7 @@ from sightwire.bus.collections import CollectionRegistry
 from sightwire.bus.connection import Bus
 from sightwire.bus.migrations import Migrations
 from sightwire.contracts.migrations import Migration, MigrationState
-from sightwire.errors import ConflictError, UnknownCollectionError
+from sightwire.errors import ConflictError, InvalidInputError, UnknownCollectionError
 from sightwire_orchestrator.migrations.switching import without_own_index
 
 
@@ -45,6 +45,26 @@ async def drop_shadow(bus: Bus, shadow: str) -> None:
         await CollectionRegistry(bus).delete(shadow)
     except UnknownCollectionError:
         return
+
+
+async def drop_left_shadow(bus: Bus, shadow: str) -> None:
+    """Removes a shadow that no migration needs, and that none clears away.
+
+    Raises:
+        UnknownCollectionError: there is none.
+        InvalidInputError: it is no shadow.
+        ConflictError: a migration needs it, or it answers for its collection.
+        UnavailableError: the bus does not answer.
+    """
+    record = await CollectionRegistry(bus).get(shadow)
+    if record.shadow_of is None:
+        raise InvalidInputError(f"{shadow!r} is a collection and no shadow of one")
+    for migration in await Migrations(bus).all(record.shadow_of):
+        if migration.shadow == shadow and migration.state is MigrationState.RUNNING:
+            raise ConflictError(f"run {migration.run} fills {shadow!r}; `sightwire pipelines cancel` ends it")
+        if migration.spare == shadow:
+            raise ConflictError(f"{shadow!r} is kept for the way back from a migration; it goes when its time is over")
+    await drop_shadow(bus, shadow)
 
 
 async def retire(bus: Bus, migration: Migration) -> Migration:
