@@ -9,4 +9,5 @@ pytest_plugins = [
     "tests.plugin.waiting",
     "tests.plugin.cache_server",
     "tests.plugin.s3_server",
+    "tests.plugin.side_by_side",
 ]
