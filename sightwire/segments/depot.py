@@ -6,18 +6,24 @@ fetched in a folder of this machine.
 
 import asyncio
 import shutil
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 from sightwire.blobs.durability import sync_object
 from sightwire.blobs.store import BlobStore
+from sightwire.ending_tasks import end_tasks
 from sightwire.errors import CorruptDataError
-from sightwire.segments.atomic_folder import TEMPORARY_PREFIX
+from sightwire.segments.atomic_folder import TEMPORARY_PREFIX, flush_to_disk
 from sightwire.segments.description import DESCRIPTION_FILE, SegmentDescription, read_description
 from sightwire.segments.identifiers import new_segment_id
 from sightwire.segments.layout import IndexLayout
 from sightwire.segments.manifest import SegmentEntry
 from sightwire.segments.reader import SegmentReader
+
+#: Files of a segment that travel at once; of small ones each is mostly waiting.
+_TRANSFERS_AT_ONCE: Final = 4
 
 
 class SegmentDepot:
@@ -46,12 +52,16 @@ class SegmentDepot:
             await asyncio.to_thread(sync_object, self._blobs.root, f"{prefix}/{DESCRIPTION_FILE}")
         else:
             # The description goes last: where it is, the segment is whole.
-            for name in [*(file.name for file in description.files), DESCRIPTION_FILE]:
-                await self._blobs.put(f"{prefix}/{name}", folder / name)
+            await _all_done(
+                partial(self._blobs.put, f"{prefix}/{file.name}", folder / file.name) for file in description.files
+            )
+            await self._blobs.put(f"{prefix}/{DESCRIPTION_FILE}", folder / DESCRIPTION_FILE)
         return segment_entry(description, description_sha256)
 
     async def open(self, entry: SegmentEntry, *, verify: bool = True) -> SegmentReader:
         """Opens a manifest's segment, fetching it first where it is not on this machine.
+
+        What is fetched is compared with its checksums, whatever `verify` says.
 
         Raises:
             CorruptDataError: it is not the segment that the manifest means, or with `verify` a file is damaged.
@@ -59,7 +69,7 @@ class SegmentDepot:
         """
         folder = self.folder(entry.id)
         if self._blobs.root is None and not folder.exists():
-            await self._fetch(entry.id, folder)
+            await self._fetch(entry, folder)
         reader = await asyncio.to_thread(SegmentReader.open, folder, verify=verify)
         if reader.description_sha256 != entry.description_sha256:
             raise CorruptDataError(
@@ -77,18 +87,42 @@ class SegmentDepot:
         if self._blobs.root is None:
             await asyncio.to_thread(_remove_folders, self._cache / self._layout.segments_prefix, except_for)
 
-    async def _fetch(self, segment_id: str, folder: Path) -> None:
-        prefix = self._layout.segment_prefix(segment_id)
-        partial = folder.with_name(f"{TEMPORARY_PREFIX}{new_segment_id()}")
-        partial.mkdir(parents=True)
+    async def _fetch(self, entry: SegmentEntry, folder: Path) -> None:
+        prefix = self._layout.segment_prefix(entry.id)
+        unfinished = folder.with_name(f"{TEMPORARY_PREFIX}{new_segment_id()}")
         try:
-            await self._blobs.download(f"{prefix}/{DESCRIPTION_FILE}", partial / DESCRIPTION_FILE)
-            description, _ = await asyncio.to_thread(read_description, partial)
-            for file in description.files:
-                await self._blobs.download(f"{prefix}/{file.name}", partial / file.name)
-            await asyncio.to_thread(_keep_first, partial, folder)
+            await self._blobs.download(
+                f"{prefix}/{DESCRIPTION_FILE}", unfinished / DESCRIPTION_FILE, sha256=entry.description_sha256
+            )
+            description, _ = await asyncio.to_thread(read_description, unfinished)
+            await _all_done(
+                partial(self._blobs.download, f"{prefix}/{file.name}", unfinished / file.name, sha256=file.sha256)
+                for file in description.files
+            )
+            await asyncio.to_thread(_keep_first, unfinished, folder)
         finally:
-            await asyncio.to_thread(shutil.rmtree, partial, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, unfinished, ignore_errors=True)
+
+
+async def _all_done(transfers: Iterable[Callable[[], Awaitable[None]]]) -> None:
+    """Some of them at once; when one fails, the others are given up."""
+    places = asyncio.Semaphore(_TRANSFERS_AT_ONCE)
+
+    async def carry_out(transfer: Callable[[], Awaitable[None]]) -> None:
+        async with places:
+            await transfer()
+
+    tasks = [asyncio.create_task(carry_out(transfer)) for transfer in transfers]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        await end_tasks(*tasks)
+
+
+def remove_unfinished_copies(cache: Path) -> None:
+    """Deletes what a process that was killed left half-fetched or half-built in a cache folder of its own."""
+    for folder in cache.glob(f"*/*/*/{TEMPORARY_PREFIX}*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_folders(parent: Path, except_for: Collection[str]) -> None:
@@ -100,10 +134,16 @@ def _remove_folders(parent: Path, except_for: Collection[str]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _keep_first(partial: Path, folder: Path) -> None:
-    """Gives a complete copy its name, unless another one has it already: both are the same."""
+def _keep_first(unfinished: Path, folder: Path) -> None:
+    """Gives a complete copy its name, unless another one has it already: both are the same.
+
+    Its files reach the disk first: a copy that has its name is trusted, also after a power cut.
+    """
+    for path in (*unfinished.iterdir(), unfinished):
+        flush_to_disk(path)
     if not folder.exists():
-        partial.rename(folder)
+        unfinished.rename(folder)
+    flush_to_disk(folder.parent)
 
 
 def segment_entry(description: SegmentDescription, description_sha256: str) -> SegmentEntry:

@@ -13,6 +13,7 @@ from sightwire.bus.leases import LeaseKeeper
 from sightwire.bus.searchers import SearcherDirectory
 from sightwire.contracts.backups import BackupRetention
 from sightwire.contracts.collections import CollectionRecord
+from sightwire.segments.depot import remove_unfinished_copies
 from sightwire.segments.merge_policy import MergePolicy
 from sightwire.segments.text.building import MEMORY_FOLDER
 from sightwire.segments.text.layout import remove_abandoned_folders
@@ -58,6 +59,7 @@ async def run(context: ServiceContext[IndexerSettings]) -> None:
     async with AsyncExitStack() as resources:
         identity = resources.enter_context(claimed_identity(settings.indexer_work_dir))
         await asyncio.to_thread(remove_abandoned_folders, MEMORY_FOLDER)
+        await asyncio.to_thread(remove_unfinished_copies, settings.indexer_work_dir)
         await resources.enter_async_context(bus)
         searchers = await resources.enter_async_context(SearcherDirectory(bus))
         horizon = TombstoneHorizon(settings.indexer_tombstone_grace_seconds)

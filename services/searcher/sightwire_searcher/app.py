@@ -17,6 +17,7 @@ from sightwire.contracts.events import SearcherAnnouncement
 from sightwire.contracts.streams import SEARCHERS
 from sightwire.ending_tasks import end_tasks
 from sightwire.errors import ConfigurationError
+from sightwire.segments.depot import remove_unfinished_copies
 from sightwire.segments.vector_indexes.gpu import Gpu, why_no_gpu
 from sightwire.service.advertising import advertised_address
 from sightwire.service.operations import JSON_CONTENT_TYPE
@@ -64,6 +65,7 @@ async def run(context: ServiceContext[SearcherSettings]) -> None:
         context.configuration.add_listener(take_settings)
         metrics.FILTER_CACHE_BYTES.set_function(lambda: cache.resident_bytes)
 
+        await asyncio.to_thread(remove_unfinished_copies, settings.searcher_cache_dir)
         loader = SnapshotLoader(
             open_blob_store(settings.blobs_url),
             settings.searcher_cache_dir,

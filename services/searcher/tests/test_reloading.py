@@ -13,7 +13,6 @@ import grpc.aio
 import numpy as np
 import orjson
 import pytest
-from obstore.store import LocalStore
 from prometheus_client import REGISTRY
 from sightwire_searcher.loading.loader import SnapshotLoader
 
@@ -30,6 +29,7 @@ from sightwire.platform.nats_server import NatsServer
 from sightwire.settings import SharedSettings
 from sightwire.v1 import searcher_pb2 as pb
 from tests.plugin.otlp import TraceReceiver
+from tests.plugin.s3_server import S3Stores
 from tests.plugin.waiting import wait_until
 
 RNG = np.random.default_rng(7)
@@ -233,8 +233,8 @@ async def test_the_memory_of_an_old_snapshot_goes_with_its_last_query(blobs: Blo
     assert [view.reader.rows for view in third.segments] == [1]
 
 
-async def test_segments_of_a_remote_store_are_copied_checked_and_removed(tmp_path: Path) -> None:
-    remote = BlobStore(LocalStore(prefix=tmp_path / "remote", mkdir=True), root=None)
+async def test_segments_of_a_remote_store_are_copied_checked_and_removed(s3: S3Stores, tmp_path: Path) -> None:
+    remote = s3.open_new()
     record = collection_record()
     writer = IndexWriter(remote, record, tmp_path / "writer")
     loader = SnapshotLoader(remote, tmp_path / "cache", verify=True)
@@ -264,7 +264,7 @@ async def test_segments_of_a_remote_store_are_copied_checked_and_removed(tmp_pat
     ]
     original = await remote.get(key)
     await remote.put(key, original[:-1] + bytes([original[-1] ^ 0xFF]))
-    with pytest.raises(CorruptDataError, match=r"sha256 of items\.arrow differs"):
+    with pytest.raises(CorruptDataError, match=r"items\.arrow' has sha256 .* was expected"):
         await loader.load(record, None, snapshot)
     await remote.put(key, original)
     newer = await loader.load(record, None, snapshot)

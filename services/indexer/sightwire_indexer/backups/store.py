@@ -10,8 +10,6 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
 
-from obstore.exceptions import BaseError
-
 from sightwire.blobs import open_blob_store
 from sightwire.blobs.store import BlobStore
 from sightwire.errors import ConfigurationError, CorruptDataError, NotFoundError
@@ -143,9 +141,9 @@ def open_backup_store(options: BackupOptions) -> BackupStore:
     cipher = Cipher(options.recipients, options.identity_file)
     try:
         blobs = open_blob_store(options.url)
-    except (OSError, BaseError, ValueError) as error:
+    except ConfigurationError as error:
         raise ConfigurationError(
-            f"the backup store {options.url!r} cannot be used: {error}; set SIGHTWIRE_INDEXER_BACKUPS_URL to a folder "
-            "that the indexer may write to, or to s3://bucket/prefix"
+            f"backups: {error.detail}; set SIGHTWIRE_INDEXER_BACKUPS_URL to a folder that the indexer may write to, or "
+            "to s3://bucket/prefix"
         ) from error
     return BackupStore(blobs, cipher, spool=options.spool, compression_level=options.compression_level)
