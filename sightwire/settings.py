@@ -59,7 +59,7 @@ class SharedSettings(_YamlBackedSettings):
 
     blobs_url: str = Field(
         default="data/blobs",
-        description="Blob store: a folder, or s3://bucket/prefix (credentials from AWS_* variables)",
+        description="Blob store: a folder, or s3://bucket/prefix (keys, region and endpoint from AWS_* variables)",
     )
 
     host: str = Field(default="127.0.0.1", description="Address that the service binds to")

@@ -99,7 +99,7 @@ class IndexerSettings(SharedSettings):
     )
     indexer_backups_url: str = Field(
         default="data/backups",
-        description="Backup store: a folder, or s3://bucket/prefix (credentials from AWS_* variables)",
+        description="Backup store: a folder, or s3://bucket/prefix (keys, region and endpoint from AWS_* variables)",
     )
     indexer_backup_keep: PositiveInt | None = Field(
         default=None,

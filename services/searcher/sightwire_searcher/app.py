@@ -71,6 +71,7 @@ async def run(context: ServiceContext[SearcherSettings]) -> None:
             settings.searcher_cache_dir,
             verify=settings.searcher_verify_checksums,
             gpu=_gpu(settings.searcher_gpu_bytes),
+            max_copied_bytes=settings.searcher_cache_bytes,
         )
         reloader = Reloader(loader, board, loaded=startup.notify, searcher=searcher)
         resources.push_async_callback(reloader.close)

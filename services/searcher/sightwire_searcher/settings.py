@@ -21,7 +21,11 @@ class SearcherSettings(SharedSettings):
         default=None, description="Address by which indexers reach the searcher; none: the one that it binds to"
     )
     searcher_cache_dir: Path = Field(
-        default=Path("data/searcher"), description="Folder for segments of a remote blob store"
+        default=Path("data/searcher"), description="Folder of this searcher alone for segments of a remote blob store"
+    )
+    searcher_cache_bytes: PositiveInt | None = Field(
+        default=None,
+        description="What may lie in that folder: twice what the indexes take; none: as much as its disk holds",
     )
     searcher_threads: PositiveInt = Field(
         default_factory=lambda: 2 * (os.cpu_count() or 1),

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import shutil
 from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
@@ -22,6 +23,7 @@ from sightwire.segments.manifest import Manifest, SegmentEntry
 from sightwire.segments.manifest_store import ManifestStore
 from sightwire.segments.reader import SegmentReader
 from sightwire.segments.vector_indexes.gpu import Gpu
+from sightwire_searcher.loading.copies import CopyRoom
 from sightwire_searcher.snapshot import SegmentView, Snapshot
 
 logger = logging.getLogger(__name__)
@@ -37,11 +39,21 @@ class SnapshotLoader:
         cache: folder of this searcher alone, for segments of a remote store.
         verify: check every byte of a segment before it serves.
         gpu: where vectors are copied to as long as there is room.
+        max_copied_bytes: what may lie in `cache`.
     """
 
-    def __init__(self, blobs: BlobStore, cache: Path, *, verify: bool, gpu: Gpu | None = None) -> None:
+    def __init__(
+        self,
+        blobs: BlobStore,
+        cache: Path,
+        *,
+        verify: bool,
+        gpu: Gpu | None = None,
+        max_copied_bytes: int | None = None,
+    ) -> None:
         self._blobs = blobs
         self._cache = cache
+        self._room = CopyRoom(cache, limit=max_copied_bytes)
         self._verify = verify
         self._gpu = gpu
         self._opening = asyncio.Semaphore(_OPENED_AT_ONCE)
@@ -124,7 +136,7 @@ class SnapshotLoader:
         reader = self._readers.get(folder)
         if reader is not None and reader.description_sha256 == entry.description_sha256:
             return reader
-        async with self._opening:
+        async with self._opening, self._room_for(entry, folder):
             verify = self._verify and folder not in self._verified
             try:
                 reader = await depot.open(entry, verify=verify)
@@ -145,6 +157,11 @@ class SnapshotLoader:
                 await asyncio.to_thread(reader.copy_to, self._gpu)
             self._readers[folder] = reader
             return reader
+
+    def _room_for(self, entry: SegmentEntry, folder: Path) -> AbstractAsyncContextManager[None]:
+        if self._blobs.root is not None or folder.exists():
+            return nullcontext()
+        return self._room.reserved(entry.disk_bytes, lambda: set(self._readers.keys()))
 
 
 def _compute_lazy_parts(snapshot: Snapshot) -> None:
