@@ -55,7 +55,7 @@ class SharedSettings(_YamlBackedSettings):
     nats_url: str = Field(default="nats://127.0.0.1:4222", description="Bus; several servers separated by commas")
     nats_user: str | None = Field(default=None, description="User of the bus")
     nats_password: SecretStr | None = Field(default=None, description="Password of the bus")
-    nats_replicas: int = Field(default=1, ge=1, le=5, description="Replicas of each stream; 3 for a cluster")
+    nats_replicas: int = Field(default=1, ge=1, le=5, description="Replicas of each stream, at least; 3 for a cluster")
 
     blobs_url: str = Field(
         default="data/blobs",

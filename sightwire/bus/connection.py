@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 #: Publishes without waiting that may be unacknowledged at once, per connection.
 MAX_PENDING_PUBLISHES = 4096
 CONNECT_ATTEMPT_SECONDS = 2
+RETRY_SECONDS = 0.5
 #: Of a NATS server.
 DEFAULT_PORT = 4222
 #: How long the server may take to store what was published.
@@ -111,7 +112,11 @@ class Bus:
         await self.close()
 
     async def connect(self) -> None:
-        """Connects, waiting for the server as long as it takes, and creates missing streams and buckets."""
+        """Connects, waiting for the server as long as it takes, and creates missing streams and buckets.
+
+        Raises:
+            ConfigurationError: the server cannot keep what the platform needs.
+        """
         settings = self._settings
         self._client = PatientClient()
         await self._client.connect(
@@ -129,7 +134,13 @@ class Bus:
             pending_size=64 * 1024 * 1024,
         )
         self._jetstream = self._client.jetstream(publish_async_max_pending=MAX_PENDING_PUBLISHES)
-        await ensure_topology(self._client, replicas=settings.nats_replicas)
+        while True:
+            try:
+                return await ensure_topology(self._client, replicas=settings.nats_replicas)
+            except UnavailableError as error:
+                # Servers of a cluster are starting, or electing a leader.
+                logger.warning("the bus is not complete yet", extra={"error": error.detail})
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def connect_before(self, stopping: asyncio.Event) -> bool:
         """Connects as `connect` does, unless `stopping` is set before; whether it did."""

@@ -10,6 +10,8 @@ from sightwire.errors import ConfigurationError, UnavailableError
 
 _NANOSECONDS = 1_000_000_000
 _NAME_IN_USE = 10058
+#: Not enough servers, no leader yet, or one that has just come.
+_TOO_FEW_SERVERS = frozenset({10004, 10005, 10008, 10009, 10118})
 _REQUEST_SECONDS = 5.0
 _PERSIST_MODE = "persist_mode"
 
@@ -17,12 +19,21 @@ _PERSIST_MODE = "persist_mode"
 async def ensure_topology(client: Client, *, replicas: int) -> None:
     """Creates every stream and bucket that is missing, and updates those whose definition changed.
 
-    Any service may be the first to start, so each of them calls this; it changes nothing when all is there.
+    Any service may be the first to start, so each of them calls this; it only asks what there is when all is there.
+    Replicas are added and never taken away, or whoever forgot to say how many there are would make the bus less safe.
+
+    Raises:
+        ConfigurationError: the server cannot do what is asked of it.
+        UnavailableError: it does not answer now, or has too few servers for the replicas; trying again may help.
     """
-    for stream in STREAMS:
-        await _ensure(client, stream_configuration(stream, replicas))
-    for bucket in BUCKETS:
-        await _ensure(client, bucket_configuration(bucket, replicas))
+    wanted = [stream_configuration(stream, replicas) for stream in STREAMS]
+    wanted += [bucket_configuration(bucket, replicas) for bucket in BUCKETS]
+    present = await _configurations(client)
+    for configuration in wanted:
+        found = present.get(configuration["name"], {})
+        configuration["num_replicas"] = max(replicas, found.get("num_replicas", 1))
+        if not _agrees(found, configuration):
+            await _ensure(client, configuration)
 
 
 def stream_configuration(stream: StreamDefinition, replicas: int) -> dict[str, Any]:
@@ -76,11 +87,31 @@ def bucket_configuration(bucket: BucketDefinition, replicas: int) -> dict[str, A
     return configuration
 
 
+async def _configurations(client: Client) -> dict[str, dict[str, Any]]:
+    """Those of the streams that the server, or a leader in a cluster, tells of now; by name."""
+    found: dict[str, dict[str, Any]] = {}
+    while True:
+        answer = await _request(client, "$JS.API.STREAM.LIST", {"offset": len(found)})
+        page = [stream["config"] for stream in answer.get("streams") or ()]
+        found |= {configuration["name"]: configuration for configuration in page}
+        if not page or len(found) >= answer.get("total", 0):
+            return found
+
+
+def _agrees(present: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    return all(present.get(key) == value for key, value in wanted.items())
+
+
 async def _ensure(client: Client, configuration: dict[str, Any]) -> None:
     name = configuration["name"]
     answer = await _request(client, f"$JS.API.STREAM.CREATE.{name}", configuration)
     if _error_code(answer) == _NAME_IN_USE:
         answer = await _update(client, configuration)
+    if _error_code(answer) in _TOO_FEW_SERVERS:
+        raise UnavailableError(
+            f"stream {name!r} is to have {configuration['num_replicas']} replicas, but too few servers of the cluster "
+            f"are there: {answer['error'].get('description')}"
+        )
     if "error" in answer:
         raise ConfigurationError(
             f"stream {name!r} cannot have the configuration it needs: {answer['error'].get('description')}; "

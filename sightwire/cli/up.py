@@ -38,6 +38,16 @@ def up(
     searchers: Annotated[
         int, typer.Option(min=1, max=64, help="Searchers that answer queries in turns, a core for each.")
     ] = 1,
+    nats_servers: Annotated[
+        int, typer.Option(min=1, max=7, help="Servers of the bus: 1, or 3 and more that form a cluster.")
+    ] = 1,
+    blobs: Annotated[
+        str | None,
+        typer.Option(
+            help="Blob store: a folder, s3://bucket/prefix, or s3 for an S3 server of the platform's own.",
+            show_default="SIGHTWIRE_BLOBS_URL, else a folder of the data directory",
+        ),
+    ] = None,
     demo: Annotated[bool, typer.Option("--demo/--no-demo", help="Load the demo collection once.")] = True,
     as_json: AsJson = False,
 ) -> None:
@@ -47,7 +57,15 @@ def up(
     except ImportError as error:
         fail(f"running a platform needs more than the client: install sightwire[service,platform] ({error})")
         raise typer.Exit(1) from None
-    options = PlatformOptions(data_directory=data_dir, host=host, port=port, bundle=bundle, searchers=searchers)
+    options = PlatformOptions(
+        data_directory=data_dir,
+        host=host,
+        port=port,
+        bundle=bundle,
+        searchers=searchers,
+        nats_servers=nats_servers,
+        blobs=blobs,
+    )
     raise typer.Exit(asyncio.run(_run_until_asked(_UpCommand(options, with_demo=demo, as_json=as_json))))
 
 

@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from sightwire.platform.data_directory import DataDirectory
+from sightwire.platform.nats_cluster import NatsLaunches
 from sightwire.platform.nats_server import LOOPBACK, NatsLaunch, nats_is_ready
 from sightwire.platform.ports import find_free_port
 from sightwire.platform.readiness import answers_ready
+from sightwire.platform.s3_server import S3Launch, s3_is_ready
 from sightwire.platform.supervised_process import ProcessSpec
 
 ADMIN_KEY_VARIABLE = "SIGHTWIRE_GATEWAY_ADMIN_KEY"
@@ -62,30 +64,33 @@ class LocalPlatform:
 def plan_local_platform(
     *,
     data: DataDirectory,
-    nats: NatsLaunch,
+    nats: NatsLaunches,
     ports: ServicePorts,
     host: str,
     bundle: Path | None,
     environment: Mapping[str, str],
+    s3: S3Launch | None = None,
 ) -> LocalPlatform:
     """The processes of a platform whose gateway listens on `host`.
 
     `environment` is what every process inherits; settings that the plan decides replace those in it. `bundle` is the
-    folder of the model bundle, or None for what the embedder finds by itself.
+    folder of the model bundle, or None for what the embedder finds by itself. `s3` is a server of the platform's own
+    that has the blobs, if it is to have one.
     """
     shared = {
         **environment,
         "SIGHTWIRE_NATS_URL": nats.access.url,
         "SIGHTWIRE_NATS_USER": nats.access.user,
         "SIGHTWIRE_NATS_PASSWORD": nats.access.password,
-        "SIGHTWIRE_BLOBS_URL": environment.get("SIGHTWIRE_BLOBS_URL", str(data.blobs)),
+        "SIGHTWIRE_NATS_REPLICAS": str(nats.replicas),
+        **_blob_settings(data, environment, s3),
         "SIGHTWIRE_DRAIN_SECONDS": str(DRAIN_SECONDS),
         "SIGHTWIRE_LOG_FORMAT": "json",
         "SIGHTWIRE_HOST": LOOPBACK,
         "PYTHONUNBUFFERED": "1",
     }
     gateway_url = f"http://{_reachable(host)}:{ports.gateway}"
-    searchers = {searcher_name(number): of_one for number, of_one in enumerate(ports.searchers)}
+    searchers = {numbered("searcher", number): of_one for number, of_one in enumerate(ports.searchers)}
     operations_urls = {
         "gateway": gateway_url,
         "embedder": f"http://{LOOPBACK}:{ports.embedder_operations}",
@@ -94,7 +99,8 @@ def plan_local_platform(
         **{name: f"http://{LOOPBACK}:{of_one.operations}" for name, of_one in searchers.items()},
     }
     addresses = {
-        "nats": nats.access.url,
+        **{numbered("nats", number): launch.access.url for number, launch in enumerate(nats.servers)},
+        **({"s3": s3.access.endpoint} if s3 is not None else {}),
         "gateway": gateway_url,
         "embedder": f"{LOOPBACK}:{ports.embedder}",
         **{name: f"{LOOPBACK}:{of_one.queries}" for name, of_one in searchers.items()},
@@ -147,13 +153,17 @@ def plan_local_platform(
             stop_seconds=_STOP_SECONDS,
         )
 
-    bus = ProcessSpec(
-        name="nats",
-        command=nats.command,
-        environment=environment,
-        log_path=data.logs / "nats.log",
-        is_ready=partial(nats_is_ready, nats.access),
-    )
+    def nats_server(name: str, launch: NatsLaunch) -> ProcessSpec:
+        return ProcessSpec(
+            name=name,
+            command=launch.command,
+            environment=environment,
+            log_path=data.logs / f"{name}.log",
+            is_ready=partial(nats_is_ready, launch.access),
+        )
+
+    bus = tuple(nats_server(numbered("nats", number), launch) for number, launch in enumerate(nats.servers))
+    stores = () if s3 is None else (_s3_process(data, s3),)
     # The services start together: each waits by itself for what it needs. The order within the group is that of
     # stopping, backwards: the gateway first, then the orchestrator, whose tasks use all others, then along the way of
     # an item.
@@ -162,18 +172,37 @@ def plan_local_platform(
         *(process(name) for name in ("indexer", "embedder", "orchestrator", "gateway")),
     )
     return LocalPlatform(
-        start_groups=((bus,), services), gateway_url=gateway_url, operations_urls=operations_urls, addresses=addresses
+        start_groups=((*bus, *stores), services),
+        gateway_url=gateway_url,
+        operations_urls=operations_urls,
+        addresses=addresses,
     )
 
 
-def searcher_name(number: int) -> str:
-    """Name of a searcher's process, counted from 0: `searcher`, `searcher-2`, `searcher-3` …"""
-    return "searcher" if number == 0 else f"searcher-{number + 1}"
+def numbered(name: str, number: int) -> str:
+    """Name of one of several processes, counted from 0: `searcher`, `searcher-2`, `searcher-3` …"""
+    return name if number == 0 else f"{name}-{number + 1}"
 
 
 def machine_cache(environment: Mapping[str, str]) -> Path:
     """The user's folder for what can be made again on this machine (XDG base directories)."""
     return Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sightwire"
+
+
+def _blob_settings(data: DataDirectory, environment: Mapping[str, str], s3: S3Launch | None) -> dict[str, str]:
+    if s3 is None:
+        return {"SIGHTWIRE_BLOBS_URL": environment.get("SIGHTWIRE_BLOBS_URL", str(data.blobs))}
+    return {**s3.access.environment, "SIGHTWIRE_BLOBS_URL": s3.access.url}
+
+
+def _s3_process(data: DataDirectory, launch: S3Launch) -> ProcessSpec:
+    return ProcessSpec(
+        name="s3",
+        command=launch.command,
+        environment=launch.environment,
+        log_path=data.logs / "s3.log",
+        is_ready=partial(s3_is_ready, launch.access),
+    )
 
 
 def _orchestrator_defaults(data: DataDirectory, environment: Mapping[str, str]) -> dict[str, str]:

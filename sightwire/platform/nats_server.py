@@ -18,49 +18,23 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote, urlsplit, urlunsplit
 
 import nats
 from nats.errors import Error as NatsError
 from nats.js.errors import Error as JetStreamError
 
 from sightwire.platform.errors import PlatformError
+from sightwire.platform.nats_configuration import ClusterMember, NatsAccess, render_configuration
 from sightwire.platform.parent_death import dying_with_parent
 from sightwire.platform.ports import find_free_port, preferred_or_free_port
 from sightwire.platform.private_files import make_private_directory, write_private_file
 
 LOOPBACK = "127.0.0.1"
-# Bus messages carry batches of vectors and inline events; anything larger travels as a claim check.
-MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 _START_ATTEMPTS = 3
 _READINESS_POLL_SECONDS = 0.02
 _CONFIGURATION_FILE = "nats-server.conf"
 _ACCESS_FILE = "access.json"
 _LOG_FILE = "nats-server.log"
-
-
-@dataclass(frozen=True)
-class NatsAccess:
-    """How a client reaches the server of one data directory."""
-
-    url: str  # nats://host:port, without credentials
-    user: str
-    password: str
-    monitoring_url: str | None = None
-
-    @property
-    def url_with_credentials(self) -> str:
-        """The url that plain NATS clients take: nats://user:password@host:port."""
-        parts = urlsplit(self.url)
-        credentials = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
-        return urlunsplit((parts.scheme, f"{credentials}@{parts.netloc}", parts.path, "", ""))
-
-    @property
-    def port(self) -> int:
-        """The TCP port on which clients connect."""
-        port = urlsplit(self.url).port
-        assert port is not None, "every access url is written with its port"
-        return port
 
 
 @dataclass(frozen=True)
@@ -98,21 +72,38 @@ def prepare_nats_server(data_directory: Path, *, port: int | None = None, with_m
     Without `port` the server gets the port of its last start if that is still free, so that the addresses in
     people's scripts stay good, else any free one.
     """
-    directory = (data_directory / "nats").absolute()
-    make_private_directory(directory)
+    directory = make_private_directory((data_directory / "nats").absolute())
     before = read_nats_access(data_directory)
-    client_port = port if port is not None else preferred_or_free_port(LOOPBACK, before.port if before else None)
-    access = NatsAccess(
-        url=f"nats://{LOOPBACK}:{client_port}",
-        user=before.user if before else "sightwire",
-        password=before.password if before else secrets.token_urlsafe(32),
+    access = nats_access(
+        before,
+        port if port is not None else preferred_or_free_port(LOOPBACK, before.port if before else None),
         monitoring_url=f"http://{LOOPBACK}:{find_free_port(LOOPBACK)}" if with_monitoring else None,
     )
-    configuration_path = directory / _CONFIGURATION_FILE
+    return write_nats_launch(directory, keep_nats_access(directory, access))
+
+
+def nats_access(before: NatsAccess | None, port: int, *, monitoring_url: str | None = None) -> NatsAccess:
+    """Access to a server of this machine with the credentials of `before`, or new ones."""
+    return NatsAccess(
+        url=f"nats://{LOOPBACK}:{port}",
+        user=before.user if before else "sightwire",
+        password=before.password if before else secrets.token_urlsafe(32),
+        monitoring_url=monitoring_url,
+    )
+
+
+def write_nats_launch(directory: Path, access: NatsAccess, member: ClusterMember | None = None) -> NatsLaunch:
+    """Writes the configuration of a server whose files are in `directory`."""
+    make_private_directory(directory)
+    path = directory / _CONFIGURATION_FILE
+    write_private_file(path, render_configuration(access, directory / "jetstream", member=member))
+    return NatsLaunch(command=(str(find_nats_server()), "--config", str(path)), access=access, directory=directory)
+
+
+def keep_nats_access(directory: Path, access: NatsAccess) -> NatsAccess:
+    """Notes in `directory` how clients reach the bus, for `read_nats_access`."""
     write_private_file(directory / _ACCESS_FILE, json.dumps(asdict(access), indent=2))
-    write_private_file(configuration_path, render_configuration(access, directory / "jetstream"))
-    command = (str(find_nats_server()), "--config", str(configuration_path))
-    return NatsLaunch(command=command, access=access, directory=directory)
+    return access
 
 
 def read_nats_access(data_directory: Path) -> NatsAccess | None:
@@ -127,31 +118,6 @@ def read_nats_access(data_directory: Path) -> NatsAccess | None:
             f"{path} should hold the address and credentials of the NATS server as JSON, but {error}; "
             "delete it to have new ones generated"
         ) from error
-
-
-def render_configuration(access: NatsAccess, store_directory: Path) -> str:
-    """The text of nats-server's configuration file."""
-    monitoring = ""
-    if access.monitoring_url is not None:
-        monitoring = f'http: "{access.monitoring_url.removeprefix("http://")}"\n'
-    # json.dumps: nats-server reads JSON strings, so no path or password can break out of its quotes.
-    return (
-        "# Written by sightwire at every start; changes made here are lost.\n"
-        'server_name: "sightwire"\n'
-        f'listen: "{access.url.removeprefix("nats://")}"\n'
-        f"{monitoring}"
-        f"max_payload: {MAX_PAYLOAD_BYTES}\n"
-        "jetstream {\n"
-        f"  store_dir: {json.dumps(str(store_directory))}\n"
-        # By default acknowledged messages reach the disk up to two minutes later; here an acknowledgement
-        # means that the message survives a power cut.
-        "  sync_interval: always\n"
-        "}\n"
-        "authorization {\n"
-        f"  user: {json.dumps(access.user)}\n"
-        f"  password: {json.dumps(access.password)}\n"
-        "}\n"
-    )
 
 
 async def nats_is_ready(access: NatsAccess) -> bool:

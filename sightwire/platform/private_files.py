@@ -7,10 +7,11 @@ _OWNER_READS_AND_WRITES = 0o600
 _OWNER_ENTERS = 0o700
 
 
-def make_private_directory(path: Path) -> None:
-    """Create `path` and its parents; `path` itself is closed to everybody but its owner."""
+def make_private_directory(path: Path) -> Path:
+    """Create `path` and its parents; `path` itself, which is returned, is closed to everybody but its owner."""
     path.mkdir(parents=True, exist_ok=True)
     path.chmod(_OWNER_ENTERS)
+    return path
 
 
 def write_private_file(path: Path, content: str) -> None:

@@ -13,13 +13,17 @@ from sightwire import __version__
 from sightwire.platform.data_directory import DataDirectory, PlatformInfo, ProcessInfo
 from sightwire.platform.errors import PlatformError
 from sightwire.platform.local_platform import ADMIN_KEY_VARIABLE, LocalPlatform, ServicePorts, plan_local_platform
-from sightwire.platform.nats_server import NatsAccess, prepare_nats_server
+from sightwire.platform.nats_cluster import prepare_nats_servers
+from sightwire.platform.nats_configuration import NatsAccess
 from sightwire.platform.ports import port_is_free
+from sightwire.platform.s3_server import prepare_s3_server
 from sightwire.platform.supervised_process import ProcessEvent, SupervisedProcess
 from sightwire.platform.supervisor import Supervisor
 from sightwire.security.keys import require_key_unless_loopback
 
 START_SECONDS = 60.0
+#: As `PlatformOptions.blobs`.
+OWN_S3_SERVER = "s3"
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,11 @@ class PlatformOptions:
     bundle: Path | None = None
     #: Processes that answer queries, in turns. Each has an interpreter of its own, and so a core.
     searchers: int = 1
+    #: 1, or 3 and more that form a cluster.
+    nats_servers: int = 1
+    #: Blob store: `s3` for a server of the platform's own, else a folder or s3://bucket/prefix; None: as the setting
+    #: SIGHTWIRE_BLOBS_URL says, else a folder of the data directory.
+    blobs: str | None = None
     #: Settings for every process, over those of this process's environment.
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -51,7 +60,7 @@ class RunningPlatform:
         self._started_at = started_at
 
     def process(self, name: str) -> SupervisedProcess:
-        """A supervised process: `nats`, `gateway`, `orchestrator`, `embedder`, `indexer`, `searcher`, `searcher-2` …"""
+        """A supervised process: `gateway`, `orchestrator`, `embedder`, `indexer`, `searcher`, `searcher-2`, `nats` …"""
         return next(process for process in self._supervisor.processes if process.spec.name == name)
 
     def info(self) -> PlatformInfo:
@@ -92,6 +101,8 @@ async def run_platform(
     ConfigurationError when the gateway would be open to other machines without a key.
     """
     environment = {**os.environ, **options.environment}
+    if options.blobs is not None:
+        environment["SIGHTWIRE_BLOBS_URL"] = options.blobs
     require_key_unless_loopback(options.host, environment.get(ADMIN_KEY_VARIABLE))
     data = DataDirectory(options.data_directory)
     data.lock()
@@ -101,7 +112,7 @@ async def run_platform(
                 f"something already listens on {options.host}:{options.port}; "
                 f"stop it, or choose another port for the gateway with --port"
             )
-        nats = prepare_nats_server(data.path)
+        nats = prepare_nats_servers(data.path, options.nats_servers)
         plan = plan_local_platform(
             data=data,
             nats=nats,
@@ -109,6 +120,7 @@ async def run_platform(
             host=options.host,
             bundle=options.bundle,
             environment=environment,
+            s3=prepare_s3_server(data.path) if options.blobs == OWN_S3_SERVER else None,
         )
         changed = asyncio.Event()
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import nats
 import pytest
+from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.errors import NotFoundError as MessageNotFoundError
 
 from sightwire.bus.collections import CollectionDirectory, CollectionRegistry
@@ -61,6 +62,16 @@ async def test_topology_can_be_ensured_again_and_again(bus: Bus) -> None:
     await ensure_topology(bus.client, replicas=1)
     names = {info.config.name for info in await bus.jetstream.streams_info()}
     assert names == {stream.name for stream in STREAMS} | {f"KV_{bucket.name}" for bucket in BUCKETS}
+
+
+async def test_nothing_is_changed_when_all_is_there(bus: Bus) -> None:
+    asked = await bus.client.subscribe("$JS.EVENT.ADVISORY.API")
+    await ensure_topology(bus.client, replicas=1)
+    advisory = json.loads((await asked.next_msg(timeout=5)).data)
+    assert advisory["subject"] == "$JS.API.STREAM.LIST"
+    with pytest.raises(NatsTimeoutError):
+        await asked.next_msg(timeout=0.2)
+    await asked.unsubscribe()
 
 
 async def test_topology_adapts_a_stream_whose_definition_changed(bus: Bus) -> None:

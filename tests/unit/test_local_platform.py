@@ -1,6 +1,7 @@
 """The plan of a platform on one machine, and the data directory that it runs on."""
 
 import importlib
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,23 @@ import yaml
 from sightwire.platform.data_directory import DataDirectory, PlatformInfo
 from sightwire.platform.errors import PlatformError
 from sightwire.platform.local_platform import LocalPlatform, SearcherPorts, ServicePorts, plan_local_platform
-from sightwire.platform.nats_server import prepare_nats_server
+from sightwire.platform.nats_cluster import prepare_nats_servers
+from sightwire.platform.s3_server import S3Launch, prepare_s3_server
 from sightwire.settings import SharedSettings
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("gateway", "embedder", "indexer", "searcher", "orchestrator")
 
 
-def plan(tmp_path: Path, host: str = "127.0.0.1", **environment: str) -> LocalPlatform:
+def plan(tmp_path: Path, host: str = "127.0.0.1", s3: S3Launch | None = None, **environment: str) -> LocalPlatform:
     return plan_local_platform(
         data=DataDirectory(tmp_path),
-        nats=prepare_nats_server(tmp_path),
+        nats=prepare_nats_servers(tmp_path, 1),
         ports=ServicePorts(8200, 1, 2, 3, 4, (SearcherPorts(5, 6),)),
         host=host,
         bundle=None,
         environment=environment,
+        s3=s3,
     )
 
 
@@ -90,6 +93,19 @@ def test_stores_are_in_the_data_directory_unless_the_user_says_where(tmp_path: P
     assert environment_of(plan(tmp_path), "indexer")[setting] == str(tmp_path / folder)
     elsewhere = {setting: "s3://bucket/prefix"}
     assert environment_of(plan(tmp_path, **elsewhere), "indexer")[setting] == "s3://bucket/prefix"
+
+
+def test_an_s3_server_of_its_own_has_the_blobs_and_starts_before_the_services(tmp_path: Path) -> None:
+    s3 = prepare_s3_server(tmp_path)
+    platform = plan(tmp_path, s3=s3, SIGHTWIRE_BLOBS_URL="s3", AWS_ENDPOINT_URL="http://elsewhere")
+    assert "s3" in {spec.name for spec in platform.start_groups[0]}
+    for service in SERVICES:
+        environment = environment_of(platform, service)
+        assert environment["SIGHTWIRE_BLOBS_URL"] == "s3://sightwire"
+        assert environment["AWS_ENDPOINT_URL_S3"] == s3.access.endpoint
+    again = prepare_s3_server(tmp_path).access
+    assert again == s3.access
+    assert stat.S_IMODE((tmp_path / "s3/access.json").stat().st_mode) == 0o600
 
 
 def test_orchestrator_has_its_database_in_the_data_directory_unless_the_user_says_where(tmp_path: Path) -> None:
