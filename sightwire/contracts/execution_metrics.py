@@ -39,10 +39,12 @@ class ExecutionFigures(_Report):
 
 
 class MetricsPoint(_Report):
-    """Runs that ended within an interval that begins `at`."""
+    """Runs that ended within an interval that begins `at`, and attempts of the task that was asked for."""
 
     at: AwareDatetime
     runs: ExecutionFigures
+    #: None unless a task was asked for.
+    attempts: ExecutionFigures | None = None
 
 
 class PipelineMetrics(_Report):

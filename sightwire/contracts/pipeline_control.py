@@ -85,6 +85,7 @@ class ReadMetrics(_Request):
     ask: Literal["metrics"] = "metrics"
     pipeline: PipelineName
     seconds: float = Field(default=3600.0, ge=60, le=MAX_METRICS_SECONDS, description="Back from now")
+    task: TaskName | None = Field(default=None, description="The history tells of its attempts, too")
 
 
 class ReadHealth(_Request):

@@ -1,4 +1,4 @@
-"""Requests about pipelines, models and reviews as values."""
+"""Requests about pipelines, models, migrations, reviews and alerts as values."""
 
 from datetime import UTC, datetime, time
 from typing import Any
@@ -9,6 +9,7 @@ from sightwire.client import calls
 from sightwire.client.calls import Call
 from sightwire.contracts.models import ModelId
 from sightwire.contracts.reviews import Availability, Reviewer, WorkingHours
+from sightwire.contracts.validation import GateThresholds
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 _RUN = "/v1/runs/r1"
@@ -61,6 +62,29 @@ _MODEL = "/v1/models/clipart%3A2"
         ),
         (calls.list_reviewers(with_inactive=True), "GET", "/v1/reviewers", {"with_inactive": "true"}),
         (calls.deactivate_reviewer("ada"), "POST", "/v1/reviewers/ada/deactivate", {}),
+        (
+            calls.pipeline_metrics("drafts", seconds=3600, task="check"),
+            "GET",
+            "/v1/pipelines/drafts/metrics",
+            {"seconds": "3600", "task": "check"},
+        ),
+        (
+            calls.list_migrations(collection="photos", state="running", limit=5),
+            "GET",
+            "/v1/migrations",
+            {"collection": "photos", "state": "running", "limit": "5"},
+        ),
+        (calls.get_migration("r1"), "GET", "/v1/migrations/r1", {}),
+        (
+            calls.roll_back_migration("photos", run=None, reason=""),
+            "POST",
+            "/v1/collections/photos/rollback",
+            {},
+        ),
+        (calls.list_alerts(state="firing"), "GET", "/v1/alerts", {"state": "firing"}),
+        (calls.delete_alert("late"), "DELETE", "/v1/alerts/late", {}),
+        (calls.silence_alert("late", 60), "POST", "/v1/alerts/late/silence", {}),
+        (calls.alert_history(name="late", limit=5), "GET", "/v1/alert-history", {"name": "late", "limit": "5"}),
     ],
 )
 def test_calls_go_where_they_should(call: Call[Any], method: str, path: str, params: dict[str, Any]) -> None:
@@ -84,6 +108,9 @@ def test_bodies_leave_defaults_to_the_platform() -> None:
         "reason": "worse",
         "replacement": {"name": "clipart", "version": "2"},
     }
+    started = calls.start_migration("photos", "clipart:2", review=True, gates=GateThresholds(k=5), keep_hours=None)
+    assert (started.body["collection"], started.body["review"], started.body["gates"]["k"]) == ("photos", True, 5)
+    assert "keep_hours" not in started.body
     edited = calls.decide_review("r1.draft.1", "approve", comment="", edited={"value": None}, by=None)
     assert edited.body == {"decision": "approve", "comment": "", "edited": {"value": None}}, "null is a value"
 
@@ -95,6 +122,12 @@ def test_texts_to_compare_are_a_body() -> None:
         b'{"results": [{"query": "red", "matches": [{"index": 0, "product_description": "shoes", "score": 1}]}]}'
     )
     assert answer.results[0].matches[0].score == 1
+
+
+def test_a_rollback_is_sent_again_only_when_it_says_of_which_migration() -> None:
+    assert calls.roll_back_migration("photos", run="r1", reason="").repeatable
+    assert not calls.roll_back_migration("photos", run=None, reason="").repeatable
+    assert not calls.start_migration("photos", "clipart:2").repeatable
 
 
 def test_a_reviewer_is_a_body() -> None:

@@ -7,14 +7,18 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from sightwire.contracts.alerts import AlertRule
 from sightwire.contracts.collections import CollectionSpec
 from sightwire.contracts.filters import Filter
+from sightwire.contracts.migration_plans import MigrationPlan
 from sightwire.contracts.models import ModelNotes
 from sightwire.contracts.reviews import Reviewer
 from sightwire.contracts.schedules import ScheduleSpec
+from sightwire_gateway.alert_requests import SilenceCommand
 from sightwire_gateway.clicks import ClickRequest
 from sightwire_gateway.index_requests import OperationCommand, PruneRequest, RestoreRequest
 from sightwire_gateway.item_requests import BatchRequest, ItemRequest
+from sightwire_gateway.migration_requests import RollBackMigrationCommand
 from sightwire_gateway.model_requests import AliasCommand, DeprecateCommand, RegisterCommand, RollBackCommand
 from sightwire_gateway.pipeline_requests import RunCommand
 from sightwire_gateway.predict_requests import PredictRequest
@@ -27,6 +31,7 @@ from sightwire_gateway.visual_results import HybridRequest
 _REFERENCE: Final = "#/components/schemas/{model}"
 #: Models of bodies that routes read without the framework, so that it does not know them.
 _OWN_MODELS: Final[tuple[type[BaseModel], ...]] = (
+    AlertRule,
     AliasCommand,
     BatchRequest,
     ClickRequest,
@@ -38,6 +43,7 @@ _OWN_MODELS: Final[tuple[type[BaseModel], ...]] = (
     Filter,
     HybridRequest,
     ItemRequest,
+    MigrationPlan,
     ModelNotes,
     OperationCommand,
     PredictRequest,
@@ -48,9 +54,11 @@ _OWN_MODELS: Final[tuple[type[BaseModel], ...]] = (
     RestoreRequest,
     Reviewer,
     RollBackCommand,
+    RollBackMigrationCommand,
     RunCommand,
     ScheduleSpec,
     SearchRequest,
+    SilenceCommand,
     TrainingCommand,
 )
 _FILE: Final = {"type": "string", "format": "binary", "description": "A picture file"}

@@ -54,7 +54,7 @@ async def test_runs_are_counted_by_pipeline_and_task(
 
     await eventually(counted, deadline=60)
     async with AsyncSightwire(running.url) as sightwire:
-        metrics = await sightwire.pipelines.metrics(name, seconds=7200)
+        metrics = await sightwire.pipelines.metrics(name, seconds=7200, task="check")
         assert (metrics.runs.succeeded, metrics.runs.failed, metrics.runs.success_rate) == (1, 1, 0.5)
         attempts = metrics.tasks["check"]
         assert attempts.count == 2
@@ -63,6 +63,7 @@ async def test_runs_are_counted_by_pipeline_and_task(
             attempts.seconds.minimum <= attempts.seconds.p50 <= attempts.seconds.p99 <= attempts.seconds.maximum * 1.05
         )
         assert sum(point.runs.count for point in metrics.history) == 2
+        assert sum(point.attempts.count for point in metrics.history if point.attempts is not None) == 2
         health = {(each.kind, each.name): each for each in (await sightwire.health()).components}
     assert health["pipeline", name].state == "degraded"
     assert health["pipeline", name].detail == "1 of 2 runs succeeded in the last hour"

@@ -74,9 +74,15 @@ def test_figures_of_some_time() -> None:
     assert told.runs.seconds is not None
     assert (told.runs.seconds.minimum, told.runs.seconds.mean, told.runs.seconds.maximum) == (2.0, 3.0, 4.0)
     assert list(told.tasks) == ["t"]
-    assert [(point.at, point.runs.count) for point in told.history] == [
-        (NOON, 4),
-        (NOON + timedelta(minutes=7), 4),
+    assert [(point.at, point.runs.count, point.attempts) for point in told.history] == [
+        (NOON, 4, None),
+        (NOON + timedelta(minutes=7), 4, None),
+    ]
+    told = pipeline_metrics("p", samples | {minute("t", 8): sample(1, 1, 1.0)}, NOON, told.until, task="t")
+    assert [(point.runs.count, point.attempts and point.attempts.count) for point in told.history] == [
+        (4, 0),
+        (4, 8),
+        (0, 2),
     ]
 
 

@@ -35,9 +35,9 @@ def draw_pipeline(name: str, *, version: str | None) -> Call[str]:
     return Call("GET", f"{_pipeline_path(name)}/graph", bytes.decode, without_none(version=version))
 
 
-def pipeline_metrics(name: str, *, seconds: float) -> Call[PipelineMetrics]:
-    path = f"{_pipeline_path(name)}/metrics"
-    return Call("GET", path, json_reader(PipelineMetrics.model_validate), {"seconds": f"{seconds:g}"})
+def pipeline_metrics(name: str, *, seconds: float, task: str | None) -> Call[PipelineMetrics]:
+    params = without_none(seconds=str(seconds), task=task)
+    return Call("GET", f"{_pipeline_path(name)}/metrics", json_reader(PipelineMetrics.model_validate), params)
 
 
 def control_plane_health() -> Call[ControlPlaneHealth]:

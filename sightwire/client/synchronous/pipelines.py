@@ -41,15 +41,17 @@ class Pipelines:
         """A definition as a flowchart for Mermaid."""
         return self._send(calls.draw_pipeline(name, version=version))
 
-    def metrics(self, name: str, *, seconds: float = 3600.0) -> PipelineMetrics:
+    def metrics(self, name: str, *, seconds: float = 3600.0, task: str | None = None) -> PipelineMetrics:
         """What is counted of runs and tasks that ended within the last so many seconds, and how it went over that time.
+
+        With a `task` the history is of its attempts, too.
 
         Example::
 
             metrics = sightwire.pipelines.metrics("drafts", seconds=86_400)
             print(metrics.runs.success_rate, metrics.tasks["generate_draft"].seconds.p95)
         """
-        return self._send(calls.pipeline_metrics(name, seconds=seconds))
+        return self._send(calls.pipeline_metrics(name, seconds=seconds, task=task))
 
     def run(
         self,

@@ -15,7 +15,7 @@ from sightwire.contracts.pipeline_control import (
     StartRun,
     SubmitPipeline,
 )
-from sightwire.contracts.pipelines import PipelineDefinition, PipelineName
+from sightwire.contracts.pipelines import PipelineDefinition, PipelineName, TaskName
 from sightwire_gateway.answers import model_response
 from sightwire_gateway.documentation import body, json_content, text_content
 from sightwire_gateway.gateway import GatewayParts
@@ -82,10 +82,11 @@ async def read_metrics(
     name: PipelineName,
     gateway: GatewayParts,
     seconds: Annotated[float, Query(ge=60, le=MAX_METRICS_SECONDS, description="Back from now")] = 3600.0,
+    task: Annotated[TaskName | None, Query(description="The history tells of its attempts, too")] = None,
 ) -> Response:
     """Counts, success rates, throughput and durations with percentiles: of runs, of the attempts of each task, and how
     it went over that time. The first interval counts whole."""
-    return model_response(await gateway.pipelines.metrics(ReadMetrics(pipeline=name, seconds=seconds)))
+    return model_response(await gateway.pipelines.metrics(ReadMetrics(pipeline=name, seconds=seconds, task=task)))
 
 
 @router.post(

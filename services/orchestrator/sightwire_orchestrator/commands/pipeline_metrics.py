@@ -22,13 +22,14 @@ def metrics(
     pipeline: Annotated[str, typer.Argument(metavar="NAME", help="Name of a stored pipeline.")],
     hours: Annotated[float, typer.Option(min=1 / 60, help="Count what ended within so many hours.")] = 1.0,
     history: Annotated[bool, typer.Option("--history", help="Show how it went over that time, too.")] = False,
+    task: Annotated[str | None, typer.Option(help="Let the history be of the attempts of this task.")] = None,
     data_dir: DataDir = Path("data"),
     as_json: AsJson = False,
 ) -> None:
     """Show counts, success rates and durations in seconds of a pipeline's runs, and of the attempts of each task."""
     from sightwire.contracts.pipeline_control import ReadMetrics
 
-    request = request_of(ReadMetrics, pipeline=pipeline, seconds=hours * 3600)
+    request = request_of(ReadMetrics, pipeline=pipeline, seconds=hours * 3600, task=task)
 
     async def ask(client: "PipelinesClient") -> "PipelineMetrics":
         return await client.metrics(request)
@@ -38,8 +39,8 @@ def metrics(
         print_json(answer)
         return
     print_table(("", *_FIGURES), _rows(answer))
-    if history:
-        points = ((time_text(point.at), *_cells(point.runs)) for point in answer.history)
+    if history or task is not None:
+        points = ((time_text(point.at), *_cells(point.attempts or point.runs)) for point in answer.history)
         print_table(("since", *_FIGURES), points)
 
 

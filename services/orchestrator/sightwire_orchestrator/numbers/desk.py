@@ -22,4 +22,4 @@ class NumbersDesk:
         resolution = resolution_for(span)
         since = begin_of(until - span, resolution)
         samples = await self._samples.read(since, until, seconds=resolution, pipeline=request.pipeline)
-        return pipeline_metrics(request.pipeline, samples, since, until)
+        return pipeline_metrics(request.pipeline, samples, since, until, task=request.task)

@@ -19,18 +19,21 @@ def resolution_for(span: timedelta) -> int:
 
 
 def pipeline_metrics(
-    pipeline: str, samples: Mapping[Interval, Sample], since: datetime, until: datetime
+    pipeline: str, samples: Mapping[Interval, Sample], since: datetime, until: datetime, *, task: str | None = None
 ) -> PipelineMetrics:
-    """Figures of samples of one pipeline, all of one resolution."""
+    """Figures of samples of one pipeline, all of one resolution; the history is of runs, and of attempts of `task`."""
     span = until - since
     seconds = resolution_for(span)
     step = max(int(span.total_seconds()) // _POINTS // seconds, 1) * seconds
     by_task: dict[str, Sample] = defaultdict(Sample)
-    by_time: dict[datetime, Sample] = defaultdict(Sample)
+    runs_by_time: dict[datetime, Sample] = defaultdict(Sample)
+    attempts_by_time: dict[datetime, Sample] = defaultdict(Sample)
     for interval, sample in samples.items():
         by_task[interval.task] += sample
         if interval.task == WHOLE_RUN:
-            by_time[begin_of(interval.at, step)] += sample
+            runs_by_time[begin_of(interval.at, step)] += sample
+        elif interval.task == task:
+            attempts_by_time[begin_of(interval.at, step)] += sample
     runs = by_task.pop(WHOLE_RUN, Sample())
     return PipelineMetrics(
         pipeline=pipeline,
@@ -39,6 +42,11 @@ def pipeline_metrics(
         runs=runs.figures(span),
         tasks={task: sample.figures(span) for task, sample in sorted(by_task.items())},
         history=tuple(
-            MetricsPoint(at=at, runs=sample.figures(timedelta(seconds=step))) for at, sample in sorted(by_time.items())
+            MetricsPoint(
+                at=at,
+                runs=runs_by_time[at].figures(timedelta(seconds=step)),
+                attempts=None if task is None else attempts_by_time[at].figures(timedelta(seconds=step)),
+            )
+            for at in sorted(runs_by_time.keys() | attempts_by_time.keys())
         ),
     )
