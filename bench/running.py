@@ -109,6 +109,11 @@ class CpuSeconds:
         return {name: seconds - before.by_name[name] for name, seconds in self.by_name.items()}
 
 
+def cpu_seconds_of(process_id: int) -> float:
+    """CPU time that a process and its descendants have used so far."""
+    return _seconds(process_id, _children())
+
+
 def cpu_seconds_of_children(process_id: int) -> float:
     """CPU time that the descendants of a process have used so far, those that have ended included."""
     fields = _stat(process_id)

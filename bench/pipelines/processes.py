@@ -7,11 +7,12 @@ import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from bench.nats_servers import bus_on, nats_server
+from bench.running import cpu_seconds_of, cpu_seconds_of_children
 from sightwire.bus.connection import Bus
 from sightwire.bus.pipelines import PipelinesClient
 from sightwire.contracts.pipeline_control import RunReport, StartRun, SubmitPipeline
@@ -26,21 +27,47 @@ _POLL_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
+class CpuSeconds:
+    """CPU time that the parts of a control plane have used."""
+
+    orchestrator: float
+    workers: float
+    bus: float
+
+    def since(self, before: "CpuSeconds") -> "CpuSeconds":
+        """What was used after `before`."""
+        return CpuSeconds(self.orchestrator - before.orchestrator, self.workers - before.workers, self.bus - before.bus)
+
+
+@dataclass(frozen=True, slots=True)
 class ControlPlane:
     """A bus on which an orchestrator is active."""
 
     bus: Bus
     client: PipelinesClient
     environment: dict[str, str]
+    orchestrator: Process
+    #: Those that run now.
+    _workers: list[Process] = field(default_factory=list)
 
     @asynccontextmanager
     async def workers(self, count: int, module: str = "bench.pipelines.worker_process") -> AsyncIterator[None]:
         """So many worker processes; the first task tells when they are there."""
         processes = [await _start(self.environment, module, str(_CONCURRENCY)) for _ in range(count)]
+        self._workers.extend(processes)
         try:
             yield
         finally:
             await _end(*processes)
+            for process in processes:
+                self._workers.remove(process)
+
+    def cpu_seconds(self) -> CpuSeconds:
+        """What the processes have used so far; those of workers that have ended are not among them."""
+        orchestrator = cpu_seconds_of(self.orchestrator.pid)
+        workers = sum(cpu_seconds_of(worker.pid) for worker in self._workers)
+        # The NATS server is the only other child.
+        return CpuSeconds(orchestrator, workers, cpu_seconds_of_children(os.getpid()) - orchestrator - workers)
 
     async def submit(self, definition: dict[str, Any]) -> str:
         """Stores a definition; its name."""
@@ -79,7 +106,7 @@ async def control_plane(folder: Path) -> AsyncIterator[ControlPlane]:
         try:
             client = PipelinesClient(bus)
             await _wait_until_active(client)
-            yield ControlPlane(bus, client, environment)
+            yield ControlPlane(bus, client, environment, orchestrator)
         finally:
             await _end(orchestrator)
 

@@ -1,4 +1,4 @@
-"""Empty tasks a second, the overhead of one, and a graph of 200, against a bare work queue.
+"""Empty tasks a second, what they cost, the overhead of one, and a graph of 200, against a bare work queue.
 
 Everything is real: an orchestrator with SQLite, worker processes, a bus that flushes each message. The bare queue has
 the same bus and as many workers, and neither state nor retries. Measured by turns, so that what else the machine did in
@@ -16,7 +16,7 @@ from pathlib import Path
 from bench.command import Benchmark
 from bench.pipelines.bare_queue import BareQueue
 from bench.pipelines.definitions import chain, mapped, random_graph
-from bench.pipelines.processes import ControlPlane, control_plane
+from bench.pipelines.processes import ControlPlane, CpuSeconds, control_plane
 from bench.report import Percentiles, Table
 from sightwire.contracts.pipeline_control import RunReport, StartRun
 
@@ -42,22 +42,28 @@ _QUICK = _Size(rounds=1, workers=(2,), runs=2, elements=20, at_once=8, chain=10,
 
 
 async def measure(quick: bool) -> list[Table]:
-    """Three tables: rates by workers, overhead at one in flight, a graph."""
+    """Four tables: rates by workers, what a task costs, overhead at one in flight, a graph."""
     size = _QUICK if quick else _FULL
     with tempfile.TemporaryDirectory(prefix="sightwire-bench-") as folder:
         async with control_plane(Path(folder)) as plane:
             queue = BareQueue(plane.bus)
             async with queue.open():
-                rates = [await _rate_row(plane, queue, size, workers) for workers in size.workers]
+                rates = [await _rate(plane, queue, size, workers) for workers in size.workers]
                 overhead = await _overhead_row(plane, queue, size)
                 graph = await _graph_row(plane, size)
     return [
         Table(
             title="Empty tasks, per second",
             columns=("worker processes", "pipelines", "bare work queue", "ratio"),
-            rows=rates,
+            rows=[rate.row for rate in rates],
             note=f"{size.runs} runs at once, each of {size.elements} elements with {size.at_once} at once. "
             "Aim: 500 with 4 workers.",
+        ),
+        Table(
+            title="CPU of an empty task, milliseconds",
+            columns=("worker processes", "orchestrator", "workers", "bus"),
+            rows=[rate.cpu_row for rate in rates],
+            note="In the same runs. Unlike rates it hardly depends on what else the machine does.",
         ),
         Table(
             title="Overhead of an empty task, one on its way at a time, milliseconds",
@@ -74,28 +80,58 @@ async def measure(quick: bool) -> list[Table]:
     ]
 
 
-async def _rate_row(plane: ControlPlane, queue: BareQueue, size: _Size, workers: int) -> list[str | int | float]:
-    pairs = []
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """One round."""
+
+    per_second: float
+    bare_per_second: float
+    cpu: CpuSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Rate:
+    """What was measured with so many workers."""
+
+    workers: int
+    tasks: int
+    rounds: list[_Measured]
+
+    @property
+    def row(self) -> list[str | int | float]:
+        return [
+            self.workers,
+            statistics.median(one.per_second for one in self.rounds),
+            statistics.median(one.bare_per_second for one in self.rounds),
+            statistics.median(one.per_second / one.bare_per_second for one in self.rounds),
+        ]
+
+    @property
+    def cpu_row(self) -> list[str | int | float]:
+        used = [[one.cpu.orchestrator, one.cpu.workers, one.cpu.bus] for one in self.rounds]
+        return [self.workers, *(1000 * statistics.median(seconds) / self.tasks for seconds in zip(*used, strict=True))]
+
+
+async def _rate(plane: ControlPlane, queue: BareQueue, size: _Size, workers: int) -> _Rate:
+    rounds = []
+    tasks = size.runs * size.elements
     async with _both_kinds_of_workers(plane, queue, workers):
         for _ in range(size.rounds):
-            ours = await _rate(plane, size)
-            pairs.append((ours, await queue.rate(size.runs * size.elements, size.runs * size.at_once)))
-    return [
-        workers,
-        statistics.median(ours for ours, _ in pairs),
-        statistics.median(bare for _, bare in pairs),
-        statistics.median(ours / bare for ours, bare in pairs),
-    ]
+            before = plane.cpu_seconds()
+            seconds = await _seconds(plane, size)
+            cpu = plane.cpu_seconds().since(before)
+            bare = await queue.rate(tasks, size.runs * size.at_once)
+            rounds.append(_Measured(tasks / seconds, bare, cpu))
+    return _Rate(workers, tasks, rounds)
 
 
-async def _rate(plane: ControlPlane, size: _Size) -> float:
+async def _seconds(plane: ControlPlane, size: _Size) -> float:
     """From the start of the first run to the end of the last, by the orchestrator's clock."""
     pipeline = await plane.submit(mapped(size.elements, size.at_once))
     runs = [(await plane.client.start(StartRun(pipeline=pipeline))).run for _ in range(size.runs)]
     reports = await plane.ended(runs)
     ends = [report.ended_at for report in reports if report.ended_at is not None]
-    seconds = (max(ends) - min(report.started_at for report in reports)).total_seconds()
-    return size.runs * size.elements / seconds
+    return (max(ends) - min(report.started_at for report in reports)).total_seconds()
 
 
 async def _overhead_row(plane: ControlPlane, queue: BareQueue, size: _Size) -> list[str | int | float]:

@@ -8,7 +8,6 @@ from typing import Final
 
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
-from nats.js.client import JetStreamContext
 from pydantic import ValidationError
 
 from sightwire.bus.connection import Bus
@@ -23,6 +22,7 @@ from sightwire_orchestrator.execution.endings import ENDED
 from sightwire_orchestrator.storage.pipeline_store import PipelineStore
 from sightwire_orchestrator.workers.delivery import ACK_WAIT_SECONDS, finish, give_back, kept_alive
 from sightwire_orchestrator.workers.pulling import pull
+from sightwire_orchestrator.workers.queue import OpenQueue
 from sightwire_orchestrator.workers.room import Room
 
 logger = logging.getLogger(__name__)
@@ -45,25 +45,23 @@ class CallbackSender:
     async def sending(self) -> AsyncIterator[None]:
         """Sends while the block runs; what is not done then is done later, here or elsewhere."""
         never = asyncio.Event()
-        pulling = asyncio.create_task(pull(self._subscribe, self._room, self._begin, never), name="callbacks")
+        pulling = asyncio.create_task(pull(self._open_queue, self._room, self._begin, never), name="callbacks")
         try:
             yield
         finally:
             await end_tasks(pulling)
             await end_tasks(*self._telling)
 
-    async def _subscribe(self) -> JetStreamContext.PullSubscription:
-        return await self._bus.jetstream.pull_subscribe(
-            subjects.PIPELINES_ENDED_ALL,
-            durable=CALLBACKS_CONSUMER,
-            stream=PIPELINES.name,
-            config=ConsumerConfig(
-                deliver_policy=DeliverPolicy.ALL,
-                ack_policy=AckPolicy.EXPLICIT,
-                ack_wait=ACK_WAIT_SECONDS,
-                max_deliver=-1,
-            ),
+    async def _open_queue(self) -> OpenQueue:
+        config = ConsumerConfig(
+            durable_name=CALLBACKS_CONSUMER,
+            filter_subject=subjects.PIPELINES_ENDED_ALL,
+            deliver_policy=DeliverPolicy.ALL,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=ACK_WAIT_SECONDS,
+            max_deliver=-1,
         )
+        return await OpenQueue.open(self._bus, PIPELINES.name, config)
 
     def _begin(self, message: Msg) -> None:
         telling = asyncio.create_task(self._tell_and_answer(message))
@@ -83,7 +81,7 @@ class CallbackSender:
             logger.warning("not a PipelineRunEnded", extra={"subject": message.subject, "error": str(error)})
             await finish(message)
             return
-        async with kept_alive(message):
+        with kept_alive(message):
             try:
                 await self._tell(ended)
             except UnavailableError as error:

@@ -28,25 +28,33 @@ async def carry_out(context: TaskContext, parameters: Mapping[str, JsonValue]) -
         Exception: whatever the handler raises.
     """
     found = context.handlers.get(context.type)
-    working = asyncio.create_task(found.call(context, parameters), name=f"task {context.run}.{context.task}")
-    cancelling = asyncio.create_task(context.cancelled.wait())
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[None] = loop.create_future()
+
+    def end(_working: "asyncio.Task[Any] | None" = None) -> None:
+        if not over.done():
+            over.set_result(None)
+
+    working = loop.create_task(found.call(context, parameters), name=f"task {context.run}.{context.task}")
+    working.add_done_callback(end)
+    late = loop.call_later(max(context.seconds_left, 0.0), end)
+    context.cancelled.listen(end)
     try:
-        await asyncio.wait(
-            {working, cancelling}, timeout=max(context.seconds_left, 0.0), return_when=asyncio.FIRST_COMPLETED
-        )
+        await over
         if working.cancelled():
             # It must not look like the cancellation of whoever waits here.
             raise TaskCancelledError(f"the handler of {context.type!r} cancelled itself")
         if working.done():
-            return json_value(await working, task_type=context.type)
-        if cancelling.done():
+            return json_value(working.result(), task_type=context.type)
+        if context.cancelled.is_set():
             context.raise_if_cancelled()
         # So that a handler in a thread notices, and one that ends now knows that nobody takes its work up again.
         context.cancelled.set()
         raise context.timeout_error()
     finally:
+        late.cancel()
+        context.cancelled.leave()
         await _end(working)
-        await end_tasks(cancelling)
 
 
 async def _end(working: "asyncio.Task[Any]") -> None:

@@ -1,6 +1,5 @@
 """What a handler knows of the attempt that it carries out."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from sightwire.contracts.operations import Progress
 from sightwire.contracts.pipelines import TaskOrder
+from sightwire_orchestrator.tasks.cancelling import Cancellation
 from sightwire_orchestrator.tasks.errors import TaskCancelledError, TaskTimeoutError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class TaskContext:
     on_progress: ProgressListener = _nobody_listens
     #: Set from the worker's event loop when the run is cancelled or the deadline has passed, not when the worker stops
     #: and another one takes over. A handler that is a coroutine is cancelled in all three cases.
-    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    cancelled: Cancellation = field(default_factory=Cancellation)
 
     @classmethod
     def of(

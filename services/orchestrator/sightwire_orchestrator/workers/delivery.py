@@ -1,14 +1,12 @@
 """One order as the bus delivered it, kept alive while it is worked on."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-
-from sightwire.ending_tasks import end_tasks
 
 #: Time after which the bus takes a worker that says nothing for dead, and delivers its orders to others.
 ACK_WAIT_SECONDS: Final = 10.0
@@ -28,19 +26,33 @@ async def give_back(message: Msg, *, delay_seconds: float = 0.0) -> None:
         await message.nak(delay=delay_seconds or None)
 
 
-@asynccontextmanager
-async def kept_alive(message: Msg) -> AsyncIterator[None]:
+@contextmanager
+def kept_alive(message: Msg) -> Iterator[None]:
     """Tells the bus while the block runs that the order is being worked on."""
-    beating = asyncio.create_task(_beat(message), name="heartbeat")
+    heartbeat = _Heartbeat(message)
     try:
         yield
     finally:
-        await end_tasks(beating)
+        heartbeat.stop()
 
 
-async def _beat(message: Msg) -> None:
-    while True:
+class _Heartbeat:
+    """A timer: most orders are answered before a task for it would have begun."""
+
+    def __init__(self, message: Msg) -> None:
+        self._message = message
+        self._loop = asyncio.get_running_loop()
+        self._saying: asyncio.Task[None] | None = None
         # The delivery itself has just said as much.
-        await asyncio.sleep(_HEARTBEAT_SECONDS)
+        self._timer = self._loop.call_later(_HEARTBEAT_SECONDS, self._beat)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    def _beat(self) -> None:
+        self._saying = self._loop.create_task(self._say())
+        self._timer = self._loop.call_later(_HEARTBEAT_SECONDS, self._beat)
+
+    async def _say(self) -> None:
         with suppress(NatsError):
-            await message.in_progress()
+            await self._message.in_progress()

@@ -4,16 +4,27 @@ import asyncio
 
 
 class Room:
-    """A number of places, for which those who want one compete."""
+    """A number of places, for which those who want one compete.
 
-    def __init__(self, places: int) -> None:
+    Args:
+        places: in all.
+        queues: from which messages come that take them.
+    """
+
+    def __init__(self, places: int, *, queues: int = 1) -> None:
         assert places > 0, "a worker without a place does nothing"
         self._free = places
+        self._queues = max(queues, 1)
         self._waiting: set[asyncio.Future[None]] = set()
 
     @property
     def is_full(self) -> bool:
         return self._free == 0
+
+    @property
+    def share(self) -> int:
+        """How many messages each queue may ask for: one, or more as long as all together ask for no more than fit."""
+        return max(self._free // self._queues, 1)
 
     def enter(self) -> bool:
         """Takes a place; False if there is none."""

@@ -59,7 +59,7 @@ class Worker:
         self._resources = resources
         self._handlers = handlers
         self._types = handlers.types if types is None else types
-        self._room = Room(concurrency)
+        self._room = Room(concurrency, queues=len(self._types))
         self._name = worker_name()
         self._working: set[asyncio.Task[None]] = set()
         self._attempts: dict[str, TaskContext] = {}
@@ -113,9 +113,8 @@ class Worker:
             # It was silent for too long, as the bus was away, and is still at it.
             await give_back(message, delay_seconds=ACK_WAIT_SECONDS)
         else:
-            async with kept_alive(message):
-                with attempt_span(order, message.headers or {}):
-                    await self._answer_order(message, order, attempt)
+            with kept_alive(message), attempt_span(order, message.headers or {}):
+                await self._answer_order(message, order, attempt)
 
     async def _answer_order(self, message: Msg, order: TaskOrder, attempt: str) -> None:
         progress = progress_of(order, self._bus)
