@@ -93,7 +93,7 @@ class CompareItems(_Request):
     """
 
     ask: Literal["compare_items"] = "compare_items"
-    sample: int = Field(default=1000, ge=0, le=100_000, description="Ids to name, of each kind")
+    sample: int = Field(default=1000, ge=0, le=100_000, description="Items to name, of each kind")
 
 
 IndexRequest = Annotated[

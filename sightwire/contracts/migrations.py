@@ -1,6 +1,7 @@
 """What is told and asked while a collection moves to another model."""
 
 from enum import StrEnum
+from typing import NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
 
@@ -117,6 +118,16 @@ class Click(BaseModel):
     clicked_at: AwareDatetime
 
 
+class DifferingItem(NamedTuple):
+    """An item that two indexes have in different versions, or that one of them has not."""
+
+    id: str
+    #: In the index that answers; 0: it has none.
+    version: int
+    #: In the shadow; likewise.
+    shadow_version: int
+
+
 class Coverage(BaseModel):
     """How far a shadow has the items of its collection, by comparing ids and versions of both indexes."""
 
@@ -137,8 +148,8 @@ class Coverage(BaseModel):
     #: Items that the shadow has and the collection has not, or only in an older version.
     surplus: NonNegativeInt
     #: The first of them, as many as were asked for.
-    missing_ids: tuple[str, ...] = ()
-    surplus_ids: tuple[str, ...] = ()
+    missing_items: tuple[DifferingItem, ...] = ()
+    surplus_items: tuple[DifferingItem, ...] = ()
 
     @property
     def is_complete(self) -> bool:

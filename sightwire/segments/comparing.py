@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyroaring import BitMap
 
+from sightwire.contracts.migrations import DifferingItem
 from sightwire.segments.deletes import deleted_mask
 from sightwire.segments.description import ITEMS_FILE, read_description
 from sightwire.segments.mapped_table import map_table, numbers
@@ -66,44 +67,48 @@ class ItemVersions:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How an index differs from another one; of the ids, as many as were asked for."""
+    """How an index differs from another one; of the items, as many as were asked for."""
 
     #: Items that it has not, or only in an older version.
     missing: int
     #: Items that it has and the other has not, or only in an older version.
     surplus: int
-    missing_ids: tuple[str, ...]
-    surplus_ids: tuple[str, ...]
+    missing_items: tuple[DifferingItem, ...]
+    surplus_items: tuple[DifferingItem, ...]
 
 
 def compare_items(copy: Sequence[ItemVersions], original: Sequence[ItemVersions], *, sample: int) -> Comparison:
     """How `copy` differs from `original`, each with at most one live row for an id.
 
     Args:
-        sample: ids to name, of each kind.
+        sample: items to name, of each kind.
     """
-    missing, surplus = _Ids(sample), _Ids(sample)
+    missing, surplus = _Items(sample), _Items(sample)
     for first, end in _ranges(sum(segment.items for segment in (*copy, *original))):
         joined = _between(original, first, end).join(
             _between(copy, first, end), "id", join_type="full outer", right_suffix=" of copy", use_threads=False
         )
         wanted, present = _or_zero(joined["version"]), _or_zero(joined["version of copy"])
-        missing.add(joined["id"].filter(pa.array(present < wanted)))
-        surplus.add(joined["id"].filter(pa.array(present > wanted)))
+        for found, differs in ((missing, present < wanted), (surplus, present > wanted)):
+            found.add(joined["id"].filter(pa.array(differs)), wanted[differs], present[differs])
     return Comparison(missing.count, surplus.count, tuple(missing.named), tuple(surplus.named))
 
 
-class _Ids:
-    """Counts ids and keeps the first few."""
+class _Items:
+    """Counts items and keeps the first few."""
 
     def __init__(self, sample: int) -> None:
         self._sample = sample
         self.count = 0
-        self.named: list[str] = []
+        self.named: list[DifferingItem] = []
 
-    def add(self, ids: pa.ChunkedArray[Any]) -> None:
+    def add(
+        self, ids: pa.ChunkedArray[Any], versions: npt.NDArray[np.int64], versions_of_copy: npt.NDArray[np.int64]
+    ) -> None:
         self.count += len(ids)
-        self.named += map(str, ids[: self._sample - len(self.named)].to_pylist())
+        most = self._sample - len(self.named)
+        named = zip(ids[:most].to_pylist(), versions[:most].tolist(), versions_of_copy[:most].tolist(), strict=True)
+        self.named += (DifferingItem(str(item), wanted, present) for item, wanted, present in named)
 
 
 def _or_zero(versions: Any) -> npt.NDArray[np.int64]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sightwire.contracts.migrations import DifferingItem
 from sightwire.segments import comparing
 from sightwire.segments.comparing import Comparison, ItemVersions, compare_items
 from sightwire.segments.identifiers import hash_ids
@@ -30,9 +31,10 @@ def segment(rows: Rows, *, deleted: Sequence[str] = (), hash_bits: int = 64) -> 
     )
 
 
-def naive(copy: Rows, original: Rows) -> tuple[set[str], set[str]]:
-    missing = {item_id for item_id, version in original.items() if copy.get(item_id, 0) < version}
-    surplus = {item_id for item_id, version in copy.items() if original.get(item_id, 0) < version}
+def naive(copy: Rows, original: Rows) -> tuple[set[DifferingItem], set[DifferingItem]]:
+    pairs = {DifferingItem(item_id, original.get(item_id, 0), copy.get(item_id, 0)) for item_id in {*copy, *original}}
+    missing = {pair for pair in pairs if pair.shadow_version < pair.version}
+    surplus = {pair for pair in pairs if pair.shadow_version > pair.version}
     return missing, surplus
 
 
@@ -60,13 +62,13 @@ def test_a_comparison_finds_what_dictionaries_would(data: st.DataObject, hash_bi
         found = compare_items(copy_segments, original_segments, sample=1000)
         few = compare_items(copy_segments, original_segments, sample=2)
     missing, surplus = naive(copy, original)
-    assert (set(found.missing_ids), set(found.surplus_ids)) == (missing, surplus)
+    assert (set(found.missing_items), set(found.surplus_items)) == (missing, surplus)
     assert (found.missing, found.surplus) == (len(missing), len(surplus)) == (few.missing, few.surplus)
-    assert (len(few.missing_ids), len(few.surplus_ids)) == (min(2, len(missing)), min(2, len(surplus)))
+    assert (len(few.missing_items), len(few.surplus_items)) == (min(2, len(missing)), min(2, len(surplus)))
 
 
 def test_an_empty_index_lacks_everything() -> None:
-    assert compare_items([], [segment({"a": 1})], sample=9) == Comparison(1, 0, ("a",), ())
+    assert compare_items([], [segment({"a": 1})], sample=9) == Comparison(1, 0, (DifferingItem("a", 1, 0),), ())
     assert compare_items([], [], sample=9) == Comparison(0, 0, (), ())
 
 
@@ -84,4 +86,4 @@ def test_a_million_items_are_compared() -> None:
     ]
     found = compare_items(halves, [ItemVersions(hashes, ids, versions)], sample=10)
     assert (found.missing, found.surplus) == (1000, 0)
-    assert len(found.missing_ids) == 10
+    assert len(found.missing_items) == 10

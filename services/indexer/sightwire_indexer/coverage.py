@@ -119,8 +119,8 @@ def _coverage(copy: _Index, original: _Index, found: Comparison) -> Coverage:
         shadow_items=copy.items,
         missing=found.missing,
         surplus=found.surplus,
-        missing_ids=found.missing_ids,
-        surplus_ids=found.surplus_ids,
+        missing_items=found.missing_items,
+        surplus_items=found.surplus_items,
     )
     logger.info(
         "compared two indexes of the same items",

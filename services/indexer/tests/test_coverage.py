@@ -46,7 +46,7 @@ async def test_segments_are_compared_where_they_are(tmp_path: Path, is_local: bo
     coverage = await desk.compare("photos--1", sample=10)
     assert (coverage.items, coverage.shadow_items) == (2, 3)
     assert (coverage.checkpoint, coverage.shadow_checkpoint) == (4, 3)
-    assert (coverage.missing_ids, coverage.surplus_ids) == (("b",), ("c",))
+    assert (coverage.missing_items, coverage.surplus_items) == ((("b", 3, 2),), (("c", 0, 3),))
     assert sorted(work_dir.rglob("*")) == before, "what was fetched to be compared is left"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ from sightwire_indexer import stream_watch
 from sightwire_indexer.operations.store import OperationStore
 
 from services.indexer.tests.indexer_world import IndexerWorld, embedded_item
-from services.indexer.tests.operating import ask, start, succeeded
+from services.indexer.tests.operating import ask, ended, start, succeeded
 from sightwire.bus.collections import CollectionRegistry
 from sightwire.bus.control import ControlClient
 from sightwire.bus.item_status import ItemStatusStore
+from sightwire.bus.migrations import Migrations
 from sightwire.contracts.backups import BackupSummary
 from sightwire.contracts.collections import Canary, CollectionRecord
 from sightwire.contracts.control import (
@@ -29,10 +31,19 @@ from sightwire.contracts.control import (
     ReadCalendar,
 )
 from sightwire.contracts.events import ItemState, ItemStatus
-from sightwire.contracts.migrations import Coverage
-from sightwire.contracts.operations import Backup, OperationRecord, OperationState, Rebuild, Restore
+from sightwire.contracts.migrations import Coverage, Migration, MigrationState
+from sightwire.contracts.models import ModelId
+from sightwire.contracts.operations import (
+    Backup,
+    OperationRecord,
+    OperationState,
+    Rebuild,
+    Restore,
+    Rollback,
+    Switch,
+)
 from sightwire.contracts.schedules import Calendar, Outcome, ScheduleSpec
-from sightwire.errors import InvalidInputError, UnavailableError
+from sightwire.errors import ConflictError, InvalidInputError, UnavailableError
 from tests.plugin.waiting import wait_until
 
 MakeRecord = Callable[..., CollectionRecord]
@@ -60,6 +71,21 @@ class Moving:
 
     async def promote(self) -> None:
         await self.change(answering=self.shadow.name)
+
+    async def note_migration(self, *, run: str) -> Migration:
+        """Stores that the collection is moving to the shadow."""
+        return await Migrations(self.world.bus).create(
+            Migration(
+                collection=self.own.name,
+                collection_uid=self.own.uid,
+                shadow=self.shadow.name,
+                source=self.own.name,
+                model=ModelId(name="new", version="2"),
+                space=self.shadow.space,
+                run=run,
+                started_at=datetime.now(UTC),
+            )
+        )
 
     async def put(self, record: CollectionRecord, *items: Any) -> None:
         """Has items indexed."""
@@ -282,6 +308,38 @@ async def test_schedules_and_backups_follow_the_index_that_answers(moving: Movin
         assert (copied.name, copied.shadow_of, copied.answering, copied.has_index) == ("another", None, None, True)
 
 
+async def test_no_other_generation_answers_while_the_collection_moves(moving: Moving) -> None:
+    world = moving.world
+    await moving.begin()
+    async with world.indexer():
+        await moving.put(moving.own, embedded_item("a", 1))
+        await succeeded(world, await start(world, moving.own, Rebuild()))
+    migration = await moving.note_migration(run="r1")
+    # Somebody asked for it before the migration began.
+    asked = OperationRecord(
+        id="1" * 32,
+        collection=moving.own.name,
+        collection_uid=moving.own.uid,
+        command=Rollback(),
+        requested_by="test",
+    )
+    await OperationStore(world.bus).write(asked, after=0)
+    async with world.indexer():
+        refused = await ended(world, asked)
+        assert refused.state is OperationState.FAILED
+        assert "run r1" in (refused.error or "")
+        for record in (moving.own, moving.shadow):
+            for command in (Rollback(), Switch(generation="g1"), Restore(backup="b1")):
+                with pytest.raises(ConflictError, match=r"moves to model new:2.*`sightwire pipelines cancel r1`"):
+                    await start(world, record, command)
+        # It has the same items.
+        await succeeded(world, await start(world, moving.own, Rebuild()))
+        await Migrations(world.bus).change(
+            migration, lambda present: present.model_copy(update={"state": MigrationState.ABANDONED})
+        )
+        await succeeded(world, await start(world, moving.own, Rollback()))
+
+
 @pytest.mark.parametrize("is_alone", [False, True])
 async def test_a_late_older_version_stays_deleted_while_there_is_another_copy(
     moving: Moving, monkeypatch: pytest.MonkeyPatch, is_alone: bool
@@ -329,7 +387,7 @@ async def test_a_shadow_is_compared_with_the_index_that_answers(moving: Moving) 
         coverage = await moving.compare(moving.shadow)
         assert (coverage.collection, coverage.shadow) == (moving.own.name, moving.shadow.name)
         assert (coverage.items, coverage.shadow_items, coverage.missing, coverage.surplus) == (3, 3, 2, 1)
-        assert (set(coverage.missing_ids), coverage.surplus_ids) == ({"b", "c"}, ("d",))
+        assert (set(coverage.missing_items), coverage.surplus_items) == ({("b", 2, 1), ("c", 3, 0)}, (("d", 0, 9),))
         assert not coverage.is_complete
         await moving.put(
             moving.shadow, embedded_item("b", 2), embedded_item("c", 3), embedded_item("d", 10, deleted=True)
@@ -341,7 +399,7 @@ async def test_a_shadow_is_compared_with_the_index_that_answers(moving: Moving) 
         await moving.put(moving.shadow, embedded_item("f", 11))
         # The copy that answered before is asked for by its name, which is the users', and found to be behind.
         coverage = await moving.compare(moving.own)
-        assert (coverage.shadow, coverage.missing_ids, coverage.surplus) == (moving.own.name, ("f",), 0)
+        assert (coverage.shadow, coverage.missing_items, coverage.surplus) == (moving.own.name, (("f", 11, 0),), 0)
         await moving.change(has_index=False)
 
         async def is_refused() -> bool:

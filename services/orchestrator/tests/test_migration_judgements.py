@@ -1,4 +1,4 @@
-"""How migrations measure and judge: coverage by rounds, rankings, canaries, pace, labelled queries."""
+"""How migrations measure and judge: rankings, canaries, pace, labelled queries."""
 
 from collections import Counter
 from datetime import timedelta
@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from sightwire_orchestrator.commands.migration_output import progress_of
 from sightwire_orchestrator.commands.model_migrations import share_of
 from sightwire_orchestrator.migrations.canary_judging import judge_canary
-from sightwire_orchestrator.migrations.coverage_rounds import Difference, Rounds, Verdict
 from sightwire_orchestrator.migrations.labelled_queries import parse_labelled_queries
 from sightwire_orchestrator.migrations.measures import ndcg_at, overlap_at, recall_at
 from sightwire_orchestrator.migrations.pace import Lag, Pace
@@ -17,7 +16,7 @@ from sightwire_orchestrator.migrations.query_plans import similarity_search, tex
 from sightwire_orchestrator.pipelines import shipped_pipelines
 from typer import BadParameter
 
-from services.orchestrator.tests.made_migrations import NOW, coverage, users_record
+from services.orchestrator.tests.made_migrations import NOW, users_record
 from sightwire.contracts.migration_plans import CanaryThresholds
 from sightwire.contracts.migrations import CanaryObservation, Filling
 from sightwire.contracts.operations import Progress
@@ -51,66 +50,6 @@ def test_overlap_is_the_same_both_ways(one: list[str], other: list[str], k: int)
 def test_ndcg_by_hand():
     assert ndcg_at(["x", "a"], {"a"}, 10) == pytest.approx(0.6309, abs=1e-4)
     assert recall_at(["a", "x", "b"], {"a", "b", "c"}, 2) == 0.5
-
-
-def difference(missing: dict[str, int], surplus: dict[str, int] | None = None, *, unnamed: int = 0) -> Difference:
-    more = surplus or {}
-    return Difference(
-        coverage(
-            missing=len(missing) + unnamed, surplus=len(more), missing_ids=tuple(missing), surplus_ids=tuple(more)
-        ),
-        missing=missing,
-        surplus=more,
-    )
-
-
-def verdicts(*found: Difference, max_without_progress: int = 3, allowed_missing: int = 0) -> list[str]:
-    rounds, said = Rounds(max_without_progress, allowed_missing), []
-    for one in found:
-        rounds, _, verdict = rounds.after(one)
-        said.append(verdict.name)
-    return said
-
-
-A1, A2, B1 = {"a": 1}, {"a": 2}, {"b": 1}
-
-
-@pytest.mark.parametrize(
-    ("found", "said"),
-    [
-        ([difference({})], ["COMPLETE"]),
-        ([difference(A1), difference({})], ["AGAIN", "COMPLETE"]),
-        # What lacks now did not lack a round ago: others put it meanwhile.
-        ([difference(A1), difference(B1)], ["AGAIN", "COMPLETE"]),
-        ([difference(A1), difference(A2)], ["AGAIN", "COMPLETE"]),
-        ([difference(A1), difference(A1 | B1), difference(B1)], ["AGAIN", "AGAIN", "AGAIN"]),
-        ([difference(A1)] * 6, ["AGAIN", "AGAIN", "AGAIN", "AGAIN", "STUCK", "STUCK"]),
-        ([difference({}, A1), difference({}, A1), difference({}, B1)], ["AGAIN", "AGAIN", "COMPLETE"]),
-        ([difference(A1, unnamed=5), difference(B1, unnamed=5)], ["AGAIN", "AGAIN"]),
-    ],
-)
-def test_a_shadow_is_complete_when_nothing_lacks_for_longer_than_a_round(found: list[Difference], said: list[str]):
-    assert verdicts(*found) == said
-
-
-def test_some_items_may_lack_where_that_is_allowed_but_none_may_be_too_many():
-    assert verdicts(*[difference(A1)] * 2, allowed_missing=1) == ["AGAIN", "COMPLETE"]
-    assert verdicts(*[difference(A1 | B1)] * 2, allowed_missing=1) == ["AGAIN", "AGAIN"]
-    assert verdicts(*[difference({}, A1)] * 2, allowed_missing=1) == ["AGAIN", "AGAIN"]
-
-
-@given(st.lists(st.dictionaries(st.sampled_from("abcd"), st.integers(1, 3)), max_size=20))
-def test_no_item_that_lacks_for_two_rounds_is_overlooked(seen: list[dict[str, int]]):
-    rounds = Rounds(3)
-    before: dict[str, int] = {}
-    for missing in seen:
-        rounds, lasting, verdict = rounds.after(difference(missing))
-        expected = {item for item, version in missing.items() if before.get(item) == version}
-        assert set(lasting.missing) == expected
-        assert (verdict is Verdict.COMPLETE) <= (not expected)
-        if verdict is Verdict.COMPLETE:
-            return
-        before = missing
 
 
 def observation(**members: object) -> CanaryObservation:

@@ -21,7 +21,7 @@ class ReembedParameters(MigrationParameters):
         default=100, description="While more messages of people wait to be embedded, none is sent"
     )
     max_rounds: PositiveInt = Field(
-        default=20, description="Comparisons without progress, after which items that lack make it fail"
+        default=20, description="Comparisons in which an item may lack, after which it is given up"
     )
     allowed_missing: NonNegativeInt = Field(
         default=0, description="Items that may lack, such as those that the new model cannot embed"
