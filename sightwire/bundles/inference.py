@@ -12,9 +12,6 @@ from sightwire.bundles.loading import BundleError
 
 Array = NDArray[Any]
 
-#: Latencies are measured anew for another engine.
-ENGINE = f"onnxruntime {onnxruntime.__version__}"
-
 
 class Graph(Protocol):
     """A loaded model. Safe to call from several threads at once."""
@@ -26,6 +23,16 @@ class Graph(Protocol):
 
 class GraphLoader(Protocol):
     """Opens model files for one engine."""
+
+    @property
+    def engine(self) -> str:
+        """Its name and version; latencies are measured anew for another."""
+        ...
+
+    @property
+    def computes_in_callers_thread(self) -> bool:
+        """Whether the time of the thread that calls a graph is what the call costs."""
+        ...
 
     def load(self, path: Path, outputs: Sequence[str]) -> Graph:
         """Raises `BundleError` when the file is not a graph with these outputs."""
@@ -62,6 +69,8 @@ class OnnxRuntimeLoader:
     def __init__(self, threads_per_call: int = 1) -> None:
         """`threads_per_call`: cores that one call uses. One gives the best throughput, as calls run side by side."""
         self.threads_per_call = threads_per_call
+        self.engine = f"onnxruntime {onnxruntime.__version__}"
+        self.computes_in_callers_thread = threads_per_call == 1
 
     def load(self, path: Path, outputs: Sequence[str]) -> "OnnxGraph":
         """Raises `BundleError` when the file is not a graph with these outputs."""

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from sightwire.contracts.names import SpaceName
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+TritonModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$", max_length=128)]
 BundleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
 Rgb = tuple[
     Annotated[int, Field(ge=0, le=255)],
@@ -98,6 +99,16 @@ class DetectorSpec(_Part):
         return self
 
 
+class TritonModelNames(_Part):
+    """Names of the bundle's models on Triton servers; none: made of the bundle's own name and version."""
+
+    text_encoder: TritonModelName | None = None
+    document_encoder: TritonModelName | None = None
+    image_encoder: TritonModelName | None = None
+    detector: TritonModelName | None = None
+    ensemble: TritonModelName | None = Field(default=None, description="From a picture file to detections and vectors")
+
+
 class BundleFile(_Part):
     """One file of the bundle."""
 
@@ -142,6 +153,7 @@ class BundleSpec(_Part):
     image_encoder: ImageEncoderSpec | None = None
     detector: DetectorSpec | None = None
     classes: list[str] = Field(default_factory=list, description="Names of the detector's classes, in order")
+    triton: TritonModelNames = Field(default_factory=TritonModelNames)
     provenance: str
     quality_method: str = ""
     quality: list[MeasuredQuality] = Field(default_factory=list)

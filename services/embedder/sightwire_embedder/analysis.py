@@ -11,11 +11,9 @@ from sightwire.bundles.encoders import Vector
 from sightwire.bundles.pictures import Picture, PictureLimits, decode_picture
 from sightwire.bundles.preprocessing import Pixels, fitted_pixels, letterbox
 from sightwire_embedder.batching import Batcher, ComputeTurns, Priority
+from sightwire_embedder.crops import cut_out
 from sightwire_embedder.detection import DetectedObject
 from sightwire_embedder.detector import DetectorInput
-
-#: Boxes of objects are at least this many pixels wide and high when they are cut out.
-_MIN_CROP_PIXELS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +109,7 @@ class PictureAnalyser:
         encoder = self._spec.image_encoder
         assert encoder is not None, "object vectors need an image encoder"
         # The decoded picture may be smaller than the file says.
-        scale_x = picture.pixels.width / picture.width
-        scale_y = picture.pixels.height / picture.height
-        crops = []
-        for found in objects:
-            left, right = _span(found.x1 * scale_x, found.x2 * scale_x, picture.pixels.width)
-            top, bottom = _span(found.y1 * scale_y, found.y2 * scale_y, picture.pixels.height)
-            crops.append(fitted_pixels(picture.pixels, encoder, (left, top, right, bottom)))
-        return crops
+        return cut_out(picture.pixels, (picture.width, picture.height), objects, encoder)
 
     async def _embed(self, pixels: list[Pixels], priority: Priority) -> tuple[list[Vector], float]:
         if not pixels:
@@ -132,12 +123,6 @@ class PictureAnalyser:
             vectors.append(answer.value)
             longest_call = max(longest_call, answer.call_seconds)
         return vectors, longest_call
-
-
-def _span(start: float, end: float, limit: int) -> tuple[float, float]:
-    """The interval inside 0..limit, widened to one pixel if it is narrower."""
-    start = min(max(start, 0.0), limit - _MIN_CROP_PIXELS)
-    return start, min(max(end, start + _MIN_CROP_PIXELS), float(limit))
 
 
 def _matrix(vectors: list[Vector], dimension: int) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import socket
 import uuid
 from contextlib import AsyncExitStack
@@ -31,7 +32,7 @@ from sightwire.service.runner import ServiceContext
 from sightwire_embedder import metrics
 from sightwire_embedder.batching import ComputeTurns
 from sightwire_embedder.consumer import asyncapi, subscribe, subscribe_to_reembed
-from sightwire_embedder.engine import EmbeddingEngine
+from sightwire_embedder.engine import EmbeddingEngine, MakeLoader
 from sightwire_embedder.grpc_service import EmbedderService, QueryServer
 from sightwire_embedder.loading import EngineOptions
 from sightwire_embedder.models.keeper import MakeEngine, ModelKeeper
@@ -39,11 +40,14 @@ from sightwire_embedder.models.served_models import ServedModel, ServedModels
 from sightwire_embedder.pipelines import open_pipelines
 from sightwire_embedder.reembedding.lag import observe_lag_for_ever
 from sightwire_embedder.settings import EmbedderSettings
+from sightwire_embedder.triton.serving import open_backend
 
 logger = logging.getLogger(__name__)
 
 #: What a gRPC message may have beside the pictures in it.
 _MESSAGE_OVERHEAD_BYTES: Final = 1024 * 1024
+#: Model calls at once where they are made elsewhere.
+_CALLS_PER_CORE: Final = 2
 
 
 async def run(context: ServiceContext[EmbedderSettings]) -> None:
@@ -57,8 +61,11 @@ async def run(context: ServiceContext[EmbedderSettings]) -> None:
     context.health.add("bus", lambda: None if bus.is_connected else "not connected to the bus")
 
     async with AsyncExitStack() as resources:
+        make_loader = await open_backend(settings, context.health, context.stopping, resources)
+        if context.stopping.is_set():
+            return
         turns = await resources.enter_async_context(ComputeTurns(engine_options(settings).worker_count))
-        make_engine = _engines(settings, turns)
+        make_engine = _engines(settings, turns, make_loader)
         models = ServedModels(await _load_and_connect(settings, make_engine, bus, resources))
         blobs = open_blob_store(settings.blobs_url)
         directory = CollectionDirectory(bus)
@@ -116,7 +123,7 @@ async def run(context: ServiceContext[EmbedderSettings]) -> None:
 def engine_options(settings: EmbedderSettings) -> EngineOptions:
     """How engines are to serve, as the settings say."""
     return EngineOptions(
-        workers=settings.embedder_workers,
+        workers=settings.embedder_workers or _workers_of_backend(settings),
         threads_per_call=settings.embedder_threads_per_call,
         max_call_seconds=settings.embedder_max_call_seconds,
         max_waiting=settings.embedder_max_queued,
@@ -124,6 +131,11 @@ def engine_options(settings: EmbedderSettings) -> EngineOptions:
             max_bytes=settings.embedder_max_picture_bytes, max_pixels=settings.embedder_max_picture_pixels
         ),
     )
+
+
+def _workers_of_backend(settings: EmbedderSettings) -> int:
+    """While calls wait for another process, others prepare their inputs; 0: as many as the cores allow."""
+    return 0 if settings.embedder_backend == "onnxruntime" else _CALLS_PER_CORE * (os.cpu_count() or 1)
 
 
 def announcement(
@@ -142,10 +154,12 @@ def announcement(
     )
 
 
-def _engines(settings: EmbedderSettings, turns: ComputeTurns) -> MakeEngine:
+def _engines(settings: EmbedderSettings, turns: ComputeTurns, make_loader: MakeLoader | None) -> MakeEngine:
     """Makes engines that share the threads; each keeps its own measurements."""
     options = engine_options(settings)
-    return lambda bundle: EmbeddingEngine(bundle, settings.embedder_cache_dir, options, metrics.observe_batch, turns)
+    return lambda bundle: EmbeddingEngine(
+        bundle, settings.embedder_cache_dir, options, metrics.observe_batch, turns, make_loader
+    )
 
 
 async def _load_and_connect(

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 
 from sightwire.bundles import Bundle, BundleSpec, load_bundle
 from sightwire.bundles.encoders import Vector
+from sightwire.bundles.inference import GraphLoader
 from sightwire.bundles.preprocessing import Pixels
 from sightwire.bundles.tokenization import TextTokenizer, TokenIds
 from sightwire.errors import InvalidInputError
@@ -31,6 +32,9 @@ from sightwire_embedder.text_model import TextModel
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")
+
+#: Opens the models of a bundle.
+MakeLoader = Callable[[Bundle], GraphLoader]
 
 #: Shorter texts are tokenized where they are: less work than changing threads.
 _CHARACTERS_TOKENIZED_AT_ONCE = 1000
@@ -58,15 +62,18 @@ class EmbeddingEngine:
         options: EngineOptions | None = None,
         observer: BatchObserver | None = None,
         turns: ComputeTurns | None = None,
+        make_loader: MakeLoader | None = None,
     ) -> None:
         """
         Args:
             bundle: its folder, or the bundle itself if its files were verified already.
             data_folder: where measured latencies are kept.
             turns: threads that are shared with other engines; none: threads of its own.
+            make_loader: what opens a bundle's models; none: ONNX Runtime in this process.
         """
         self._bundle = bundle
         self._shared_turns = turns
+        self._make_loader = make_loader
         self._data_folder = data_folder
         self._options = options or EngineOptions()
         self._observer = observer
@@ -84,11 +91,13 @@ class EmbeddingEngine:
         return self._spec
 
     async def __aenter__(self) -> Self:
-        """Raises `BundleError` when the bundle is incomplete, altered or cannot be loaded."""
+        """Raises `BundleError` when the bundle is incomplete, altered or cannot be loaded, and `UnavailableError` when
+        another server is to run it that does not answer."""
         bundle = self._bundle
         if isinstance(bundle, Path):
             bundle = await asyncio.to_thread(load_bundle, bundle)
-        models = await asyncio.to_thread(load_models, bundle, self._data_folder, self._options)
+        loader = None if self._make_loader is None else self._make_loader(bundle)
+        models = await asyncio.to_thread(load_models, bundle, self._data_folder, self._options, loader)
         turns = self._shared_turns
         if turns is None:
             turns = await self._resources.enter_async_context(ComputeTurns(self._options.worker_count))

@@ -11,7 +11,7 @@ import numpy as np
 
 from sightwire.bundles import Bundle
 from sightwire.bundles.encoders import ImageEncoder
-from sightwire.bundles.inference import ENGINE, GraphLoader, OnnxRuntimeLoader
+from sightwire.bundles.inference import GraphLoader, OnnxRuntimeLoader
 from sightwire.bundles.pictures import PictureLimits
 from sightwire.bundles.preprocessing import LetterboxedPicture
 from sightwire_embedder.batching import BatchPolicy, policy_from_latencies
@@ -81,7 +81,7 @@ def load_models(
     calls = _batch_calls(texts, image, detector)
     for call in calls.values():
         call(1)
-    latencies = _measured(bundle, data_folder, options, calls)
+    latencies = _measured(bundle, data_folder, options, loader, calls)
     policies = {
         model: policy_from_latencies(
             latencies[model],
@@ -113,12 +113,16 @@ def _batch_calls(
 
 
 def _measured(
-    bundle: Bundle, data_folder: Path, options: EngineOptions, calls: dict[str, Callable[[int], object]]
+    bundle: Bundle,
+    data_folder: Path,
+    options: EngineOptions,
+    loader: GraphLoader,
+    calls: dict[str, Callable[[int], object]],
 ) -> dict[str, Latencies]:
     """Latencies of each model by batch size, from the cache if this bundle was measured on this machine before."""
     key_parts = [
         *(file.sha256 for file in bundle.spec.files),
-        ENGINE,
+        loader.engine,
         str(options.threads_per_call),
         str(options.max_call_seconds),
     ]
@@ -127,7 +131,7 @@ def _measured(
     if known is not None and known.keys() >= calls.keys():
         return dict(known)
     logger.info("measuring the models' batch latencies")
-    clock = time.thread_time if options.threads_per_call == 1 else time.perf_counter
+    clock = time.thread_time if loader.computes_in_callers_thread else time.perf_counter
     latencies = {
         model: measure_latencies(call, max_call_seconds=options.max_call_seconds, clock=clock)
         for model, call in calls.items()

@@ -1,6 +1,7 @@
 """Settings of the embedder: `SIGHTWIRE_EMBEDDER_*` and `SIGHTWIRE_MODEL_BUNDLE`, next to the shared `SIGHTWIRE_*`."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -38,8 +39,17 @@ class EmbedderSettings(SharedSettings):
     embedder_max_load_seconds: PositiveFloat = Field(
         default=300.0, description="How long a start waits for models that are wanted besides its bundle"
     )
+    embedder_backend: Literal["onnxruntime", "triton"] = Field(
+        default="onnxruntime", description="What runs the models: this process, or a Triton server"
+    )
+    triton_url: str = Field(
+        default="127.0.0.1:8001", description="Host and port of the Triton server's gRPC endpoint, where it is used"
+    )
+    triton_call_seconds: PositiveFloat = Field(
+        default=10.0, description="A model call on the Triton server that takes longer fails, and is made again later"
+    )
     embedder_workers: NonNegativeInt = Field(
-        default=0, description="Model calls at once; 0 for as many as the cores allow"
+        default=0, description="Model calls at once; 0 for as many as the cores allow, on a Triton server twice as many"
     )
     embedder_threads_per_call: PositiveInt = Field(default=1, description="Cores that one model call uses")
     embedder_max_call_seconds: PositiveFloat = Field(

@@ -6,6 +6,7 @@ from typing import ClassVar
 from sightwire.errors import SightwireError
 from sightwire_embedder.backoff import backoff_seconds
 from sightwire_embedder.models.served_models import NotServedError
+from sightwire_embedder.triton.errors import ModelServerAwayError
 
 
 class NeverAnsweredError(SightwireError):
@@ -50,8 +51,8 @@ def verdict(error: Exception, deliveries: int, policy: RetryPolicy, jitter: floa
     reason = error.detail if isinstance(error, SightwireError) else f"{type(error).__name__}: {error}"
     if is_known and not is_transient:
         return Bury(code, reason)
-    # A model that is missing says nothing about the event, however long it takes until somebody loads it.
-    may_give_up = not isinstance(error, NotServedError)
+    # A model that is missing, or its server, says nothing about the event, however long it takes until it is there.
+    may_give_up = not isinstance(error, NotServedError | ModelServerAwayError)
     if may_give_up and deliveries >= policy.max_deliveries:
         return Bury(code, f"gave up after {deliveries} tries; the last one failed with: {reason}")
     return RetryLater(
