@@ -140,6 +140,20 @@ async def test_a_promoted_migration_is_undone_by_its_run(
     await running.http.post(f"/v1/runs/{run}/cancel")
 
 
+async def test_the_command_begins_one_as_it_is_asked_to(
+    running: RunningGateway, world: OrchestratorWorld, collection: ShadowedCollection, model: str
+) -> None:
+    command = Command(world)
+    options = ("--canary", "50%", "--set", "canary_queries=30", "--set", "canary_thresholds={max_latency_ratio: 50}")
+    begun = await command.json("models", "migrate", collection.name, "--to", model, *options)
+    parameters = begun["parameters"]
+    assert (parameters["canary_share"], parameters["canary_queries"]) == (0.5, 30)
+    assert parameters["canary_thresholds"]["max_latency_ratio"] == 50
+    await running.http.post(f"/v1/runs/{begun['run']}/cancel")
+    wrong = await command("models", "migrate", collection.name, "--to", model, "--set", "canary_shre=1", status=1)
+    assert "canary_shre" in wrong
+
+
 async def test_the_doctor_looks_at_shadows_and_what_waits_for_them(
     running: RunningGateway,
     world: OrchestratorWorld,
