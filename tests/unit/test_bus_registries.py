@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import nats
 import pytest
@@ -25,12 +26,14 @@ from sightwire.contracts.streams import (
     EMBEDDED,
     INGEST,
     REEMBED,
+    SEARCHERS,
     STREAMS,
     TASKS,
     StreamDefinition,
 )
 from sightwire.errors import ConflictError, InvalidInputError, UnknownCollectionError
 from sightwire.platform.nats_server import NatsServer
+from tests.plugin.bus import shared_settings
 from tests.plugin.waiting import Eventually
 
 NewName = Callable[..., str]
@@ -302,3 +305,16 @@ async def test_waiting_for_searchers_means_all_that_live(
 async def test_a_full_ingest_stream_refuses_rather_than_forgets(bus: Bus) -> None:
     info = await bus.jetstream.stream_info(INGEST.name)
     assert info.config.discard == "new"
+
+
+async def test_what_cannot_be_read_hides_nothing_else(
+    fresh_nats_server: NatsServer, tmp_path: Path, eventually: Eventually
+) -> None:
+    async with Bus(shared_settings(fresh_nats_server, tmp_path), name="test") as bus:
+        for bucket in (SEARCHERS, COLLECTIONS):
+            await (await bus.bucket(bucket)).put("a-newer-version", b"{}")
+        async with SearcherDirectory(bus) as searchers, CollectionDirectory(bus) as collections:
+            await announce_searcher(bus, SearcherAnnouncement(searcher="s1", address="127.0.0.1:1", manifests={}))
+            await CollectionRegistry(bus).create(record("photos"))
+            await eventually(lambda: list(searchers.addresses()) == ["s1"])
+            await eventually(lambda: [known.name for known in collections.all()] == ["photos"])

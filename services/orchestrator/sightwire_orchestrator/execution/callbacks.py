@@ -16,6 +16,7 @@ from sightwire.contracts.pipelines import PipelineDefinition, PipelineRunEnded, 
 from sightwire.contracts.streams import CALLBACKS_CONSUMER, PIPELINES
 from sightwire.ending_tasks import end_tasks
 from sightwire.errors import NotFoundError, SightwireError, UnavailableError
+from sightwire.lasting_tasks import start_lasting
 from sightwire_orchestrator.callbacks.webhooks import Webhook, WebhookSender
 from sightwire_orchestrator.execution import metrics
 from sightwire_orchestrator.execution.endings import ENDED
@@ -45,7 +46,7 @@ class CallbackSender:
     async def sending(self) -> AsyncIterator[None]:
         """Sends while the block runs; what is not done then is done later, here or elsewhere."""
         never = asyncio.Event()
-        pulling = asyncio.create_task(pull(self._open_queue, self._room, self._begin, never), name="callbacks")
+        pulling = start_lasting(pull(self._open_queue, self._room, self._begin, never), name="callbacks")
         try:
             yield
         finally:

@@ -9,6 +9,7 @@ from typing import Final
 
 from sightwire.ending_tasks import end_tasks
 from sightwire.errors import SightwireError
+from sightwire.lasting_tasks import start_lasting
 from sightwire_orchestrator.numbers.samples import Interval, Sample, begin_of, samples_of
 from sightwire_orchestrator.numbers.store import SampleStore
 from sightwire_orchestrator.runs.plan import Plan
@@ -50,7 +51,7 @@ class MetricsRecorder:
     @asynccontextmanager
     async def recording(self) -> AsyncIterator[None]:
         """Stores what is counted while the block runs, and what is left at its end."""
-        storing = asyncio.create_task(self._keep_storing(), name="store metrics")
+        storing = start_lasting(self._keep_storing(), name="store metrics")
         try:
             yield
         finally:
