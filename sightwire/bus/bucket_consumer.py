@@ -39,6 +39,8 @@ class BucketChange:
 
     key: str
     value: bytes | None
+    #: For a compare-and-set; 0 where a key went without a trace.
+    revision: int = 0
 
 
 class BucketConsumer:
@@ -155,7 +157,8 @@ class BucketConsumer:
                 f"message {sequence} of the consumer of stream {self._stream!r} came after message {self._sequence}"
             )
         self._sequence = sequence
-        return BucketChange(message.subject.removeprefix(self._prefix), None if _is_removal(message) else message.data)
+        key = message.subject.removeprefix(self._prefix)
+        return BucketChange(key, None if _is_removal(message) else message.data, message.metadata.sequence.stream)
 
     async def _unsubscribe(self) -> None:
         subscription, self._subscription = self._subscription, None
