@@ -28,9 +28,10 @@ up: setup ## start the platform on this machine, with the demo collection (ARGS=
 test: setup-dev ## run all tests, by a process for each core (ARGS="-k name", ARGS="-n 0" for one process)
 	@exec $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
-chaos: setup-dev ## kill every process at random while 1,000 pictures go in, and while 2,000 items move to another model (the tests do it with fewer)
-	@SIGHTWIRE_SURVIVAL_PICTURES=1000 SIGHTWIRE_SURVIVAL_MIGRATED=2000 $(BIN)/python -m pytest \
-	  tests/e2e/test_survival.py tests/e2e/test_migration_survival.py $(ARGS)
+chaos: setup-dev ## kill every process at random while 1,000 pictures go in, while 2,000 items move to another model, and during pipelines of 200 tasks (tests do it with fewer)
+	@SIGHTWIRE_SURVIVAL_PICTURES=1000 SIGHTWIRE_SURVIVAL_MIGRATED=2000 SIGHTWIRE_SURVIVAL_TASKS=200 \
+	  SIGHTWIRE_SURVIVAL_RUNS=5 $(BIN)/python -m pytest tests/e2e/test_survival.py tests/e2e/test_migration_survival.py \
+	  services/orchestrator/tests/test_random_pipelines_on_the_bus.py $(ARGS)
 
 bench: setup-dev ## measure the platform against its own parts called in-process
 	@exec $(BIN)/python -m bench $(ARGS)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, JsonValue
 from sightwire_orchestrator.tasks.context import TaskContext
 from sightwire_orchestrator.tasks.registry import HandlerRegistry, handler
 
+from services.orchestrator.tests.drawn_runs import DRAWN_TYPE, outcome, output
 from sightwire.errors import InvalidInputError, UnavailableError
 
 _POLL_SECONDS = 0.02
@@ -49,6 +50,19 @@ async def broken(_context: TaskContext, _parameters: dict[str, JsonValue]) -> Js
 async def hanging(_context: TaskContext, _parameters: dict[str, JsonValue]) -> JsonValue:
     """Never ends by itself."""
     await asyncio.Event().wait()
+
+
+@handler(DRAWN_TYPE)
+async def drawn(context: TaskContext, parameters: dict[str, JsonValue]) -> JsonValue:
+    """Does what was drawn for this attempt."""
+    match outcome(context.pipeline, context.task, context.element, context.attempt):
+        case "hangs":
+            await asyncio.Event().wait()
+        case "fails for now":
+            raise UnavailableError("not yet")
+        case "fails for good":
+            raise InvalidInputError("never")
+    return output(context.pipeline, context.task, context.element, parameters)
 
 
 @handler("counted")
@@ -95,6 +109,6 @@ def told(folder: Path) -> list[str]:
 def watched_handlers() -> HandlerRegistry:
     """A registry of them all."""
     registry = HandlerRegistry()
-    for function in (echo, flaky, broken, hanging, counted, gated, half_done):
+    for function in (echo, flaky, broken, hanging, drawn, counted, gated, half_done):
         registry.add(function)
     return registry
