@@ -50,7 +50,7 @@ class S3Access:
     def environment(self) -> dict[str, str]:
         """The variables by which S3 clients find the server and sign their requests."""
         return {
-            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ENDPOINT_URL_S3": self.endpoint,
             "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
             "AWS_REGION": _REGION,

@@ -194,6 +194,19 @@ async def test_what_somebody_has_to_put_right_is_named(
             await call
 
 
+async def test_an_empty_variable_counts_as_unset(s3: S3Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.server.access.endpoint)
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_SESSION_TOKEN", "AWS_REGION"):
+        monkeypatch.setenv(name, "")
+    assert await s3.open_new().keys("") == []
+
+
+def test_an_endpoint_without_a_scheme_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "minio.internal:9000")
+    with pytest.raises(ConfigurationError, match=r"'minio.internal:9000' .* must begin with http"):
+        open_blob_store("s3://bucket")
+
+
 @pytest.mark.parametrize("url", ["gs://bucket", "ftp://somewhere/else", "s3://"])
 def test_a_store_of_another_kind_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match=url):

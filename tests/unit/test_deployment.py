@@ -16,7 +16,7 @@ def compose() -> dict[str, Any]:
 
 
 def test_every_service_has_a_container_with_its_own_requirements(compose: dict[str, Any]) -> None:
-    assert sorted(compose["services"]) == sorted([*SERVICES, "nats", "valkey"])
+    assert sorted(compose["services"]) == sorted([*SERVICES, "nats", "s3", "valkey"])
     for name in SERVICES:
         assert compose["services"][name]["build"]["args"] == {"SERVICE": name}
         assert (ROOT / "requirements" / f"{name}.txt").exists()
