@@ -2,7 +2,6 @@
 
 import base64
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pyarrow.parquet as pq
 
 from sightwire.client import AsyncSightwire
 from sightwire.platform.running_platform import RunningPlatform
-from tests.plugin.processes import run_to_end
+from tests.plugin.warm_command import run_sightwire
 
 FIELDS = {"title": {"dimension": 8}, "body": {"dimension": 4, "metric": "dot"}}
 ROWS = 30
@@ -30,8 +29,8 @@ class Papers:
 
 async def ingest(platform: RunningPlatform, state: Path, *arguments: object, fails: bool = False) -> str:
     """What `sightwire ingest --wait --json` prints."""
-    command = (sys.executable, "-m", "sightwire.cli", "ingest", *map(str, arguments), "--wait", "--json")
-    exit_status, printed = await run_to_end(*command, SIGHTWIRE_URL=platform.gateway_url, XDG_STATE_HOME=str(state))
+    command = ("ingest", *map(str, arguments), "--wait", "--json")
+    exit_status, printed = await run_sightwire(*command, SIGHTWIRE_URL=platform.gateway_url, XDG_STATE_HOME=str(state))
     assert exit_status == int(fails), printed
     return printed
 

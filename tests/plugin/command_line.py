@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sightwire.platform.running_platform import RunningPlatform
-from tests.plugin.processes import run_to_end
+from tests.plugin.warm_command import run_sightwire
 
 COMMAND = (sys.executable, "-m", "sightwire.cli")
 
@@ -25,7 +25,7 @@ class CommandLine:
 
     async def __call__(self, *arguments: object, fails: bool | None = False) -> str:
         """What the command prints; `fails` says whether it should end with 1, None that it may."""
-        exit_status, printed = await run_to_end(*COMMAND, *map(str, arguments), **self._environment)
+        exit_status, printed = await run_sightwire(*map(str, arguments), **self._environment)
         assert exit_status in ((0, 1) if fails is None else (int(fails),)), printed
         return printed
 

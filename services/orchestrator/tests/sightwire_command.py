@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from services.orchestrator.tests.orchestrator_world import OrchestratorWorld
-from tests.plugin.processes import run_to_end
+from tests.plugin.warm_command import run_sightwire
 
 _COMMAND = (sys.executable, "-m", "sightwire.cli")
 
@@ -19,7 +19,7 @@ class Sightwire:
         self.world = world
 
     async def __call__(self, *arguments: str, status: int = 0) -> str:
-        exit_status, printed = await run_to_end(*_COMMAND, *arguments, **self.world.environment, COLUMNS="250")
+        exit_status, printed = await run_sightwire(*arguments, **self.world.environment, COLUMNS="250")
         assert exit_status == status, printed
         return printed
 

@@ -15,7 +15,7 @@ from sightwire.contracts.pipelines import PipelineRunState
 from sightwire.platform.nats_server import NatsServer
 from tests.plugin.waiting import Eventually
 
-pytestmark = pytest.mark.timeout(600)  # some thirty processes, one after the other
+pytestmark = pytest.mark.timeout(300)  # some thirty commands, one after the other
 
 _REVIEWED: dict[str, Any] = {
     "name": "reviewed",
