@@ -1,9 +1,6 @@
 """`sightwire training`: asks the service for runs, lists and cancels them."""
 
-import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from services.trainer.tests.tiny_runs import picture_content
 from services.trainer.tests.trainer_world import TrainerWorld, trainer_environment, trainer_world
 from sightwire.contracts.training import RunState
 from sightwire.platform.nats_server import NatsServer
+from tests.plugin.warm_command import run_sightwire
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -76,24 +74,14 @@ class _Command:
     """`sightwire training` of a bus."""
 
     def __init__(self, settings: TrainerSettings) -> None:
-        self._environment = {**os.environ, **trainer_environment(settings)}
+        self._environment = trainer_environment(settings)
 
     async def __call__(self, *arguments: str) -> Any:
-        status, output, errors = await self._run(*arguments, "--json")
-        assert status == 0, errors
-        return json.loads(output)
+        status, printed = await run_sightwire("training", *arguments, "--json", **self._environment)
+        assert status == 0, printed
+        return json.loads(printed)
 
     async def failing(self, *arguments: str) -> str:
-        status, _, errors = await self._run(*arguments)
-        assert status == 1
-        return " ".join(errors.split())
-
-    async def _run(self, *arguments: str) -> tuple[int | None, str, str]:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "sightwire.cli", "training", *arguments),
-            env=self._environment,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        output, errors = await process.communicate()
-        return process.returncode, output.decode(), errors.decode()
+        status, printed = await run_sightwire("training", *arguments, **self._environment)
+        assert status == 1, printed
+        return " ".join(printed.split())
