@@ -21,6 +21,7 @@ from sightwire_indexer.diagnosis import Diagnoser
 from sightwire_indexer.generation_desk import GenerationDesk
 from sightwire_indexer.operations.activation import Activation
 from sightwire_indexer.operations.desk import OperationDesk
+from sightwire_indexer.operations.migration_guard import MigrationGuard
 from sightwire_indexer.operations.store import OperationStore
 from sightwire_indexer.operations.switches import Switches
 from sightwire_indexer.rebuilding.rebuilder import Rebuilder, RebuildOptions
@@ -75,7 +76,8 @@ class CollectionDesks:
                 await writer.forget_unfinished()
 
         self._gatekeeper = Gatekeeper(record, writer, blobs, writing=writing, thresholds=options.gates)
-        activation = Activation(indexer, writer, self._gatekeeper, writing=writing)
+        guard = MigrationGuard(bus, standing)
+        activation = Activation(indexer, writer, self._gatekeeper, guard, writing=writing)
         switches = Switches(writer, activation)
         self._rebuilder = Rebuilder(
             record, writer, activation, options.rebuilds, writing=writing, safe_version=safe_version
@@ -96,6 +98,7 @@ class CollectionDesks:
             timeout_seconds=options.timeout_seconds,
             is_owner=is_owner,
             forget_unfinished=forget_unfinished,
+            check=guard.check,
         )
         self._diagnoser = Diagnoser(
             record,

@@ -30,9 +30,18 @@ class Standing:
         self._alone_since = -math.inf if self._is_alone else None
 
     @property
+    def users(self) -> CollectionRecord | None:
+        """The users' collection whose items this index holds; None if it was deleted."""
+        users = self._find(self._record.users_name)
+        if users is None or self._record.shadow_of is not None:
+            return users
+        # A name that was deleted and created again is another collection.
+        return users if users.uid == self._record.uid else None
+
+    @property
     def answered(self) -> CollectionRecord | None:
         """The users' collection that this index answers for now; None if another index does, or it was deleted."""
-        users = self._users
+        users = self.users
         return users if users is not None and users.index_name == self._record.name else None
 
     @property
@@ -61,14 +70,6 @@ class Standing:
             await self._changed.wait()
 
     @property
-    def _users(self) -> CollectionRecord | None:
-        users = self._find(self._record.users_name)
-        if users is None or self._record.shadow_of is not None:
-            return users
-        # A name that was deleted and created again is another collection.
-        return users if users.uid == self._record.uid else None
-
-    @property
     def _is_alone(self) -> bool:
-        users = self._users
+        users = self.users
         return users is not None and users.copies == (self._record.name,)

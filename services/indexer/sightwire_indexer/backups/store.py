@@ -12,7 +12,7 @@ from typing import Final
 
 from sightwire.blobs import open_blob_store
 from sightwire.blobs.store import BlobStore
-from sightwire.errors import ConfigurationError, CorruptDataError, NotFoundError
+from sightwire.errors import ConfigurationError, ConflictError, CorruptDataError, NotFoundError
 from sightwire_indexer.backups.encoding import Cipher
 from sightwire_indexer.backups.files import BackupFiles
 from sightwire_indexer.backups.layout import MANIFEST_FILE, ROOT, BackupLayout
@@ -117,7 +117,13 @@ class BackupStore:
         Raises:
             ConflictError: one of its id exists.
         """
-        await self._blobs.create(backup.layout.manifest_key(backup.id), serialize_backup(backup))
+        key, data = backup.layout.manifest_key(backup.id), serialize_backup(backup)
+        try:
+            await self._blobs.create(key, data)
+        except ConflictError:
+            # Where an answer of the store got lost, the same request was sent again and met what the first had made.
+            if await self._blobs.get(key) != data:
+                raise
 
     async def remove(self, backup: BackupManifest) -> None:
         """Makes a backup not exist any more; its files stay for the others."""

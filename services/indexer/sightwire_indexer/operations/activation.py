@@ -9,6 +9,7 @@ from sightwire.errors import GenerationRefusedError, InvalidInputError
 from sightwire.segments.generations import GenerationState, kept_newest_first
 from sightwire.segments.index_writer import IndexWriter
 from sightwire_indexer.collection_indexer import CollectionIndexer
+from sightwire_indexer.operations.migration_guard import MigrationGuard
 from sightwire_indexer.operations.operation import Operation
 from sightwire_indexer.switching import DEFAULT_FOLLOW_SECONDS, SwitchReport
 from sightwire_indexer.validation.gatekeeper import Gatekeeper
@@ -22,11 +23,19 @@ class Activation:
 
     Args:
         writing: held while the index's records are written; commits and switches take it, too.
+        guard: asked once more before a generation becomes live: a migration may have begun since the operation did.
     """
 
     def __init__(
-        self, indexer: CollectionIndexer, writer: IndexWriter, gatekeeper: Gatekeeper, *, writing: asyncio.Lock
+        self,
+        indexer: CollectionIndexer,
+        writer: IndexWriter,
+        gatekeeper: Gatekeeper,
+        guard: MigrationGuard,
+        *,
+        writing: asyncio.Lock,
     ) -> None:
+        self._guard = guard
         self._indexer = indexer
         self._writer = writer
         self._gatekeeper = gatekeeper
@@ -49,6 +58,7 @@ class Activation:
 
         Raises:
             GenerationRefusedError: it failed; the live one is as it was.
+            ConflictError: the collection moves to another model, and this generation may have other items.
             InvalidInputError: it was live before the operation began, or may not become so.
             NotFoundError: there is no such generation.
         """
@@ -86,6 +96,7 @@ class Activation:
         """Makes a generation live without asking the gates; otherwise as `run`."""
         if self._became_live_before(operation, name):
             return await self._confirmed(name, follow_seconds)
+        await self._guard.check(operation.record.command)
         await operation.report(Progress(stage="switching"))
         report = await self._indexer.switch(name, carry_over=carry_over, follow_seconds=follow_seconds)
         return await self._followed(report)

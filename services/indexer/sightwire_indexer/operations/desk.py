@@ -32,6 +32,7 @@ class OperationDesk:
         timeout_seconds: how long an attempt at an operation may take, unless its command says otherwise.
         is_owner: whether no other process can own the collection yet.
         forget_unfinished: forgets what an operation leaves that will not go on; called when none runs.
+        check: raises a SightwireError when a command must not be carried out now.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class OperationDesk:
         timeout_seconds: float,
         is_owner: Callable[[], bool],
         forget_unfinished: Callable[[], Awaitable[None]],
+        check: Callable[[Command], Awaitable[None]],
     ) -> None:
+        self._check = check
         self._record = record
         self._store = store
         self._carriers = carriers
@@ -91,7 +94,7 @@ class OperationDesk:
         """Begins an operation and returns its record.
 
         Raises:
-            ConflictError: another one is running, or another indexer owns the collection.
+            ConflictError: another one is running, another indexer owns the collection, or it moves to another model.
             InvalidInputError: this indexer cannot carry out such a command.
             UnavailableError: the indexer is stopping, or the bus does not answer.
         """
@@ -108,6 +111,7 @@ class OperationDesk:
             raise ConflictError(f"{busy}; wait for its end or cancel it")
         self._is_beginning = True
         try:
+            await self._check(command)
             record = OperationRecord(
                 id=uuid.uuid4().hex,
                 collection=self._record.name,
