@@ -162,14 +162,22 @@ class Bus:
         else:
             await self._client.close()
 
-    async def publish(self, subject: str, payload: bytes, headers: dict[str, str]) -> PubAck:
+    async def publish(
+        self, subject: str, payload: bytes, headers: dict[str, str], *, seconds: float = ACKNOWLEDGEMENT_SECONDS
+    ) -> PubAck:
         """Publishes to a stream and returns once the server has stored the message.
+
+        Args:
+            subject: of the stream.
+            payload: of the message.
+            headers: likewise.
+            seconds: until it is taken for lost.
 
         Raises:
             UnavailableError: the server did not confirm it; whether it was stored is then unknown.
         """
         try:
-            return await self.jetstream.publish(subject, payload, headers=headers, timeout=ACKNOWLEDGEMENT_SECONDS)
+            return await self.jetstream.publish(subject, payload, headers=headers, timeout=seconds)
         except (NatsError, APIError, NoStreamResponseError, TimeoutError) as error:
             raise UnavailableError(f"the bus did not store a message for {subject!r}: {error!r}; try again") from error
 

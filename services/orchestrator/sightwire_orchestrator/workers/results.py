@@ -15,6 +15,8 @@ from sightwire_orchestrator.message_sizes import largest_payload
 from sightwire_orchestrator.tasks.errors import task_error
 
 OUTPUT_TOO_LARGE: Final = "output-too-large"
+#: Short, as it may be told again at once: a server that was killed confirms nothing, and its successor waits for it.
+_CONFIRMATION_SECONDS: Final = 3.0
 
 
 def worker_name() -> str:
@@ -68,4 +70,4 @@ async def publish_result(bus: Bus, order: TaskOrder, result: TaskResult) -> None
         subject=result.run,
         message_id=f"{attempt_id(result)}.result",
     )
-    await bus.publish(subjects.task_result(result.run), payload, headers)
+    await bus.publish(subjects.task_result(result.run), payload, headers, seconds=_CONFIRMATION_SECONDS)
