@@ -10,7 +10,7 @@ from services.indexer.tests.backup_world import BackupWorld, delete, photos, put
 from sightwire.bus.connection import Bus
 from sightwire.contracts.backups import BackupRetention
 from sightwire.contracts.operations import Backup
-from sightwire.errors import UnavailableError
+from sightwire.errors import ConflictError, UnavailableError
 from tests.plugin.s3_server import S3Stores
 
 BEFORE = {"a": 1, "c": 3}
@@ -66,3 +66,10 @@ async def test_a_backup_goes_on_when_its_store_is_back(s3: S3Stores, world: Back
     await s3.server.start()
     result = await world.carry_out(operation)
     assert (await world.desk.verify(result["backup"])).passed
+
+
+async def test_a_description_that_was_stored_though_the_answer_got_lost_counts(world: BackupWorld) -> None:
+    backup = await world.backups.store.find((await world.back_up())["backup"])
+    await world.backups.store.create(backup)
+    with pytest.raises(ConflictError):
+        await world.backups.store.create(backup.model_copy(update={"added_bytes": backup.added_bytes + 1}))
