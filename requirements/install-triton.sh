@@ -46,4 +46,6 @@ export PYTHONHOME="$base" PYTHONPATH="$packages"
 exec "$packages/pytriton/tritonserver/bin/tritonserver" --backend-directory "$home/backends" "\$@"
 LAUNCHER
 chmod +x "$home/tritonserver"
+# Each model is a process that imports them.
+.venv/bin/python -m compileall -q -j 0 "$packages" >/dev/null 2>&1 || true
 say "done: .triton/tritonserver"

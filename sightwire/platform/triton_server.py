@@ -56,6 +56,8 @@ def prepare_triton_server(repository: Path) -> TritonLaunch:
             *(f"--http-address={LOOPBACK}", f"--http-port={http}"),
             *(f"--grpc-address={LOOPBACK}", f"--grpc-port={grpc}"),
             "--allow-metrics=false",
+            # The configurations are complete; the Python backend would start each model twice to ask it.
+            "--disable-auto-complete-config",
         ),
         grpc_url=f"{LOOPBACK}:{grpc}",
         http_url=f"http://{LOOPBACK}:{http}",

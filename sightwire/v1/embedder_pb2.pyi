@@ -281,11 +281,14 @@ class DescribeModelResponse(_message.Message):
     DIMENSION_FIELD_NUMBER: _builtins.int
     METRIC_FIELD_NUMBER: _builtins.int
     CLASS_NAMES_FIELD_NUMBER: _builtins.int
+    TRITON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     space: _builtins.str
     dimension: _builtins.int
     metric: _builtins.str
+    triton: _builtins.str
+    """State of the Triton server that runs the models: "healthy", or what is wrong; empty where none does."""
     @_builtins.property
     def class_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -297,10 +300,11 @@ class DescribeModelResponse(_message.Message):
         dimension: _builtins.int = ...,
         metric: _builtins.str = ...,
         class_names: _abc.Iterable[_builtins.str] | None = ...,
+        triton: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["class_names", b"class_names", "dimension", b"dimension", "metric", b"metric", "name", b"name", "space", b"space", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["class_names", b"class_names", "dimension", b"dimension", "metric", b"metric", "name", b"name", "space", b"space", "triton", b"triton", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

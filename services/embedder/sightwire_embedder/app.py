@@ -61,16 +61,16 @@ async def run(context: ServiceContext[EmbedderSettings]) -> None:
     context.health.add("bus", lambda: None if bus.is_connected else "not connected to the bus")
 
     async with AsyncExitStack() as resources:
-        make_loader = await open_backend(settings, context.health, context.stopping, resources)
+        backend = await open_backend(settings, context.health, context.stopping, resources)
         if context.stopping.is_set():
             return
         turns = await resources.enter_async_context(ComputeTurns(engine_options(settings).worker_count))
-        make_engine = _engines(settings, turns, make_loader)
+        make_engine = _engines(settings, turns, backend.make_loader)
         models = ServedModels(await _load_and_connect(settings, make_engine, bus, resources))
         blobs = open_blob_store(settings.blobs_url)
         directory = CollectionDirectory(bus)
         server = QueryServer(
-            EmbedderService(models, metrics.count_vectors),
+            EmbedderService(models, metrics.count_vectors, backend.triton_state),
             f"{settings.host}:{settings.embedder_port}",
             max_message_bytes=settings.embedder_max_picture_bytes + _MESSAGE_OVERHEAD_BYTES,
             drain_seconds=settings.drain_seconds,

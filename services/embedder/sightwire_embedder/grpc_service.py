@@ -1,6 +1,6 @@
 """The Embedder gRPC service: vectors for queries."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -34,9 +34,12 @@ class EmbedderService(embedder_pb2_grpc.EmbedderServicer):
     A call that is cancelled, or whose deadline passes, leaves its batch alone.
     """
 
-    def __init__(self, models: ServedModels, count_vectors: VectorCounter) -> None:
+    def __init__(
+        self, models: ServedModels, count_vectors: VectorCounter, triton_state: Callable[[], str] = lambda: ""
+    ) -> None:
         self._models = models
         self._count_vectors = count_vectors
+        self._triton_state = triton_state
 
     @override
     @answering_errors
@@ -102,6 +105,7 @@ class EmbedderService(embedder_pb2_grpc.EmbedderServicer):
             dimension=spec.dimension,
             metric=spec.metric,
             class_names=spec.classes,
+            triton=self._triton_state(),
         )
 
 

@@ -282,3 +282,16 @@ def test_isolation_costs_a_logarithm_of_calls(poison):
 def test_a_model_that_answers_too_little_is_an_error_not_a_shift():
     outputs = call_isolated(lambda inputs: list(inputs)[1:], [1, 2])
     assert all(isinstance(output, RuntimeError) for output in outputs)
+
+
+def test_a_model_that_is_away_is_called_once():
+    calls = []
+
+    def call(inputs: Sequence[int]) -> list[int | Exception]:
+        calls.append(list(inputs))
+        raise UnavailableError("no server")
+
+    outputs = call_isolated(call, range(32))
+    assert calls == [list(range(32))]
+    assert {str(output) for output in outputs} == {"no server"}
+    assert len(outputs) == 32

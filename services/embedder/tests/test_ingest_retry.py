@@ -3,6 +3,7 @@
 import pytest
 from sightwire_embedder.ingest.retry import Bury, NeverAnsweredError, RetryLater, RetryPolicy, verdict
 from sightwire_embedder.models.served_models import NotServedError
+from sightwire_embedder.triton.errors import ModelServerAwayError
 
 from sightwire.errors import CorruptDataError, FetchFailedError, InvalidPictureError, UnavailableError
 
@@ -20,6 +21,7 @@ POLICY = RetryPolicy(max_deliveries=12)
         pytest.param(UnavailableError("down"), 5, RetryLater(8.0), id="each time twice as late"),
         pytest.param(UnavailableError("down"), 11, RetryLater(60.0), id="but not later than that"),
         pytest.param(KeyError("bug"), 1, RetryLater(0.5), id="an error of our own says nothing about the event"),
+        pytest.param(ModelServerAwayError("off"), 500, RetryLater(60.0), id="its server is away"),
         pytest.param(NotServedError("no model"), 500, RetryLater(60.0), id="no try is the last until a model comes"),
         pytest.param(
             UnavailableError("down"),

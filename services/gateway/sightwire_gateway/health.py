@@ -9,6 +9,7 @@ from nats.errors import Error as NatsError
 
 from sightwire.bus.connection import Bus
 from sightwire.errors import SightwireError
+from sightwire.v1 import embedder_pb2
 from sightwire_gateway.backends import EmbedderClient, SearcherClient
 from sightwire_gateway.caches import GatewayCaches
 
@@ -64,26 +65,41 @@ class GatewayHealth:
             return self._last
 
     async def _ask_all(self) -> HealthAnswer:
+        triton = DISABLED
+
+        async def describe_model() -> None:
+            nonlocal triton
+            triton = _triton_state(await self._embedder.describe_model())
+
         nats, faiss, tokenizer = await asyncio.gather(
             _state(self._ping_bus(), HEALTHY),
             _state(self._searcher.check(), HEALTHY),
-            _state(self._embedder.describe_model(), LOADED),
+            _state(describe_model(), LOADED),
         )
         parts = {
             "nats": nats,
             "faiss": faiss,
             "tokenizer": tokenizer,
-            # This deployment's models run in the embedder and its index is FAISS in the searcher.
-            "triton": DISABLED,
+            "triton": triton,
+            # The index is FAISS in the searcher.
             "opensearch": DISABLED,
             "redis": self._caches.health,
         }
-        return HealthAnswer(parts, can_search=faiss == HEALTHY and tokenizer == LOADED)
+        return HealthAnswer(
+            parts, can_search=faiss == HEALTHY and tokenizer == LOADED and triton in {HEALTHY, DISABLED}
+        )
 
     async def _ping_bus(self) -> None:
         if not self._bus.is_connected:
             raise ConnectionError("not connected")
         await self._bus.client.flush(timeout=_BUS_SECONDS)  # type: ignore[arg-type]  # whole seconds in the stub only
+
+
+def _triton_state(model: embedder_pb2.DescribeModelResponse) -> str:
+    """Of the server that runs the embedder's models, where there is one."""
+    if not model.triton:
+        return DISABLED
+    return HEALTHY if model.triton == HEALTHY else f"unhealthy: {model.triton}"
 
 
 async def _state(check: Awaitable[Any], good: str) -> str:

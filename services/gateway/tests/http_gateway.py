@@ -39,6 +39,8 @@ class SmallEmbedder(embedder_pb2_grpc.EmbedderServicer):
         self.texts: list[str] = []
         #: Those that were named, in order.
         self.spaces: list[str] = []
+        #: State of the server that runs its models; empty: none does.
+        self.triton = ""
 
     @answering_errors
     async def EmbedTexts(self, request: Any, _context: Any) -> Any:
@@ -57,7 +59,13 @@ class SmallEmbedder(embedder_pb2_grpc.EmbedderServicer):
     async def DescribeModel(self, _request: Any, _context: Any) -> Any:
         self._fail()
         return embedder_pb2.DescribeModelResponse(
-            name="test", version="1", space=SPACE, dimension=DIMENSION, metric="cosine", class_names=["person", "cat"]
+            name="test",
+            version="1",
+            space=SPACE,
+            dimension=DIMENSION,
+            metric="cosine",
+            class_names=["person", "cat"],
+            triton=self.triton,
         )
 
     def _fail(self) -> None:

@@ -741,6 +741,21 @@ async def test_forms_without_a_picture_are_refused(running: RunningGateway):
 # Health, keys, documentation
 
 
+async def test_health_of_a_triton_server(gateway_settings: SettingsFactory, eventually: Eventually):
+    async with run_gateway(gateway_settings) as running:
+        for state, said, status in (
+            ("healthy", "healthy", 200),
+            ("it does not answer", "unhealthy: it does not answer", 503),
+        ):
+            running.embedder.triton = state
+
+            async def is_said(said: str = said, status: int = status) -> bool:
+                health = await running.http.get("/health")
+                return (health.json()["triton"], health.status_code) == (said, status)
+
+            await eventually(is_said)
+
+
 async def test_health_tells_the_truth(gateway_settings: SettingsFactory, eventually: Eventually):
     async with run_gateway(gateway_settings) as running:
         health = await running.http.get("/health")

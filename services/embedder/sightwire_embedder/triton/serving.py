@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from typing import Final
 
 from sightwire.bundles import BUNDLE_FILE, Bundle
@@ -55,10 +56,26 @@ class TritonServer:
         self.problem = await asyncio.to_thread(self._connection.why_not_ready, models)
 
 
+@dataclass(frozen=True, slots=True)
+class ModelBackend:
+    """What runs an embedder's models: a Triton server, or ONNX Runtime in this process."""
+
+    server: TritonServer | None = None
+
+    @property
+    def make_loader(self) -> MakeLoader | None:
+        """What opens the models of bundles; None for ONNX Runtime."""
+        return None if self.server is None else self.server.loader_of
+
+    def triton_state(self) -> str:
+        """State of the server: healthy, or what is wrong; empty where there is none."""
+        return "" if self.server is None else self.server.problem or "healthy"
+
+
 async def open_backend(
     settings: EmbedderSettings, health: Health, stopping: asyncio.Event, resources: AsyncExitStack
-) -> MakeLoader | None:
-    """What opens the models of bundles, once it is there; None for ONNX Runtime in this process.
+) -> ModelBackend:
+    """What the settings name, once it is there.
 
     The embedder is not ready while the server is away.
 
@@ -66,11 +83,11 @@ async def open_backend(
         ConfigurationError: the settings cannot work.
     """
     if settings.embedder_backend == "onnxruntime":
-        return None
+        return ModelBackend()
     server = TritonServer(settings)
     resources.callback(server.close)
     health.add("triton", lambda: server.problem)
     await server.wait_until_ready(stopping)
     watching = start_lasting(server.watch(), name="triton-watch")
     resources.push_async_callback(end_tasks, watching)
-    return server.loader_of
+    return ModelBackend(server)
