@@ -30,6 +30,7 @@ async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ru
         yield running
 
 
+@pytest.mark.timeout(300)
 async def test_items_outlive_the_death_of_the_store_and_of_those_who_copied_them(
     platform: RunningPlatform, eventually: Eventually
 ) -> None:
