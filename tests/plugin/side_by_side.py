@@ -10,12 +10,18 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 #: More would not be waited for by anybody: the longest files would be what is left. Each takes some 3 GB.
 _MOST_PROCESSES: Final = 4
 _PLATFORMS: Final = Path(__file__).parents[1] / "e2e"
 #: The last file with a platform begins when so much of the others has begun: it takes long, and would end alone.
 _PLATFORMS_BEGIN_UNTIL: Final = 0.7
+
+
+# Beside others an example takes as long as it takes: that says nothing of the code.
+settings.register_profile("side by side", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("side by side")
 
 
 @pytest.hookimpl(optionalhook=True)
