@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from sightwire.bus.connection import Bus
-from sightwire.platform.nats_server import NatsAccess, prepare_nats_server, wait_until_nats_ready
+from sightwire.platform.nats_configuration import NatsAccess
+from sightwire.platform.nats_server import prepare_nats_server, wait_until_nats_ready
 from sightwire.platform.parent_death import dying_with_parent
 from sightwire.settings import SharedSettings
 

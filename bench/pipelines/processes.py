@@ -18,7 +18,7 @@ from sightwire.bus.pipelines import PipelinesClient
 from sightwire.contracts.pipeline_control import RunReport, StartRun, SubmitPipeline
 from sightwire.contracts.pipelines import PipelineRunState
 from sightwire.errors import SightwireError
-from sightwire.platform.nats_server import NatsAccess
+from sightwire.platform.nats_configuration import NatsAccess
 from sightwire.platform.parent_death import dying_with_parent
 
 _CONCURRENCY: Final = 16
