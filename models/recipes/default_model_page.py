@@ -43,6 +43,8 @@ lies with 95 % confidence for other queries of the same kind; the seeds show wha
 flags few are in the fixed training set, but most are in its sets of flags, by other artists: hence both.
 
 ![Queries and their first answers by the model, and by the one before](default.png)
+
+Pictures: Twemoji, © Twitter, Inc. and other contributors, CC BY 4.0; Noto Emoji, © Google, Apache-2.0. Framed and scaled.
 """
 
 

@@ -12,7 +12,7 @@ runs=${RUNS:-data/default-model}
 bundles=${BUNDLES:-.models}
 seeds=${SEEDS:-0 1 2}
 configuration=services/trainer/configurations/default.yaml
-before=.models/sightwire-default-1
+before=$runs/before/sightwire-default-1
 reports=$runs/reports
 
 say() { printf '\033[1mtrain-default:\033[0m %s\n' "$*" >&2; }
@@ -61,6 +61,7 @@ for seed in $seeds; do
 done
 
 mkdir -p "$reports"
+"$bin/python" -m models.recipes.default_bundle --source models/starting --destination "$runs/before" >/dev/null
 if [ ! -e "$runs/average" ]; then
     say "averaging$folders"
     "$bin/sightwire" models average $folders --out "$runs/average.part/bundles" --licence Apache-2.0

@@ -51,7 +51,7 @@ class _Texts:
 class EmbeddingEngine:
     """Embeds texts and pictures into one bundle's space. Entering loads, verifies, measures and warms the bundle::
 
-    async with EmbeddingEngine(Path(".models/sightwire-default-1"), Path("data/embedder")) as engine:
+    async with EmbeddingEngine(Path(".models/sightwire-default-2"), Path("data/embedder")) as engine:
         (vector,) = await engine.embed_texts(["a red apple"], Priority.QUERY)
     """
 

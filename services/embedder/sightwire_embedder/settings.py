@@ -9,7 +9,7 @@ import sightwire
 from sightwire.settings import Port, SharedSettings
 
 _MEBIBYTE = 1024 * 1024
-_DEFAULT_BUNDLE = Path(".models/sightwire-default-1")
+_DEFAULT_BUNDLE = Path(".models/sightwire-default-2")
 
 
 def default_bundle_folder() -> Path:

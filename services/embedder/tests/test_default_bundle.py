@@ -20,10 +20,15 @@ def test_it_describes_what_it_is(bundle_folder):
     assert any(quality.measure == "text_to_image_recall_at_1" for quality in spec.quality)
 
 
+def test_the_model_before_can_be_made_too(tmp_path):
+    folder = default_bundle.build_default_bundle(tmp_path, default_bundle.SOURCE_FOLDER.parent / "starting")
+    assert load_bundle(folder).spec.space == "sightwire-default-1"
+
+
 def test_a_second_build_does_nothing(tmp_path, bundle_folder, monkeypatch):
     shutil.copytree(bundle_folder, tmp_path / bundle_folder.name)
 
-    def build(_: Path) -> None:
+    def build(_folder: Path, _source: Path) -> None:
         pytest.fail("built a bundle that was there")
 
     monkeypatch.setattr(default_bundle, "write_bundle_files", build)

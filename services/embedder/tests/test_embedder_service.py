@@ -39,7 +39,7 @@ from sightwire.v1 import embedder_pb2, embedder_pb2_grpc, events_pb2
 
 pytest_plugins = ["tests.plugin.otlp"]
 
-SPACE = "sightwire-default-1"
+SPACE = "sightwire-default-2"
 COCO = tuple(f"class {number}" for number in range(80))
 FIELDS = {
     "image": {"source": "image", "dimension": 384},
@@ -366,7 +366,7 @@ async def test_grpc_analyze(stub, photos):
 
 async def test_grpc_describe(stub):
     model = await stub.DescribeModel(embedder_pb2.DescribeModelRequest())
-    assert (model.name, model.version, model.space) == ("sightwire-default", "1", SPACE)
+    assert (model.name, model.version, model.space) == ("sightwire-default", "2", SPACE)
     assert (model.dimension, model.metric, len(model.class_names)) == (384, "cosine", 80)
 
 

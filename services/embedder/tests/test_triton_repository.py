@@ -27,7 +27,7 @@ TENSORS = {
         64,
     ),
     "sightwire_default_image_encoder": (
-        {"images": ("TYPE_FP32", [3, 128, 128])},
+        {"images": ("TYPE_FP32", [3, 112, 112])},
         {"image_embeddings": ("TYPE_FP32", [384])},
         128,
     ),
@@ -106,10 +106,10 @@ def test_models_of_another_bundle_are_not_overwritten(default_bundle, tmp_path):
     other = dataclasses.replace(
         default_bundle,
         spec=default_bundle.spec.model_copy(
-            update={"version": "2", "triton": TritonModelNames(detector="sightwire_default_detector")}
+            update={"version": "3", "triton": TritonModelNames(detector="sightwire_default_detector")}
         ),
     )
-    with pytest.raises(ModelRepositoryError, match=r"a model of sightwire-default:1, not of sightwire-default:2"):
+    with pytest.raises(ModelRepositoryError, match=r"a model of sightwire-default:2, not of sightwire-default:3"):
         write_repository(other, tmp_path, ServingOptions())
 
 

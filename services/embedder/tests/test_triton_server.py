@@ -169,7 +169,7 @@ async def test_an_embedder_survives_a_server_that_is_killed(
             spec=CollectionSpec(name="notes", fields={"text": VectorField(source="text", dimension=384)}),
             uid="uid-of-notes",
             created_at=datetime.now(UTC),
-            space="sightwire-default-1",
+            space="sightwire-default-2",
         )
         collection = await followed(bus, record)
 

@@ -32,7 +32,7 @@ class Lane(StrEnum):
 
 #: Nice values: merges take what commits and queries leave. Short and medium ones still get a share when nothing is
 #: left, since segments would pile up otherwise and cost every query more; nobody waits for the long ones.
-_NICE: Final[Mapping[Lane, int]] = {Lane.SHORT: 2, Lane.MEDIUM: 4, Lane.LONG: 19}
+_NICE: Final[Mapping[Lane, int]] = {Lane.SHORT: 6, Lane.MEDIUM: 12, Lane.LONG: 19}
 
 
 class MergeProcesses:

@@ -55,7 +55,7 @@ def test_two_models_with_all_reports(small: Path, large: Path, tmp_path: Path, b
     )
     assert result.exit_code == 0, result.output
     document = json.loads((reports / "report.json").read_bytes())
-    assert [model["name"] for model in document["models"]] == ["sightwire-default-1", "pixels"]
+    assert [model["name"] for model in document["models"]] == ["sightwire-default-2", "pixels"]
     (task,) = document["models"][1]["tasks"]
     assert (task["dataset"], task["queries"]) == ("small.tar to large.tar (enlarged)", COUNT)
     assert task["measures"]["recall_at_1"] > 0.8

@@ -54,7 +54,7 @@ def evaluate(
 
     A text should find a picture of its name, a picture one of its concept. For example:
 
-    sightwire eval .models/sightwire-default-1 test.tar --markdown report.md --sheet report.png
+    sightwire eval .models/sightwire-default-2 test.tar --markdown report.md --sheet report.png
     """
     from sightwire.client import Sightwire
     from sightwire_trainer.evaluation.collection_index import collection_index

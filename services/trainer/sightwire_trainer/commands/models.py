@@ -154,7 +154,7 @@ def import_(
 
     sightwire models import open_clip:MobileCLIP2-S2@dfndr2b --out bundles
 
-    sightwire models import onnx:detector=yolo.onnx --base .models/sightwire-default-1 --name with-yolo --out bundles
+    sightwire models import onnx:detector=yolo.onnx --base .models/sightwire-default-2 --name with-yolo --out bundles
     """
     from sightwire.bundles import load_bundle
     from sightwire_trainer.importing.bundle_identity import identity_of

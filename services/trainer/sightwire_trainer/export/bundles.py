@@ -1,5 +1,6 @@
 """A trained model as a bundle that the embedder serves."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -107,7 +108,20 @@ def _detector_of(writer: BundleWriter, source: Bundle) -> dict[str, Any]:
 
 def _write_background(writer: BundleWriter, configuration: TrainingConfiguration, card: DatasetCard | None) -> None:
     """How the model came about, for those who would make it again."""
-    content = yaml.safe_dump(configuration.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    told = _without_this_machine(configuration.model_dump(mode="json"))
+    content = yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
     writer.add(CONFIGURATION_FILE, content.encode(), licence="of the model", origin="as the model was trained")
     if card is not None:
         writer.add(CARD_FILE, card.as_yaml().encode(), licence="of the model", origin="counted before training")
+
+
+def _without_this_machine(value: Any) -> Any:
+    """Paths as seen from the present folder, and of those outside the name alone: bundles travel."""
+    if isinstance(value, dict):
+        return {key: _without_this_machine(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_without_this_machine(member) for member in value]
+    if isinstance(value, str) and Path(value).is_absolute():
+        path = Path(os.path.normpath(value))
+        return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
+    return value

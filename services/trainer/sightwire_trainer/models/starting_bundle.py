@@ -6,7 +6,7 @@ from pathlib import Path
 from sightwire.bundles import Bundle, load_bundle
 
 _VARIABLE = "SIGHTWIRE_MODEL_BUNDLE"
-_DEFAULT_FOLDER = Path(".models/sightwire-default-1")
+_DEFAULT_FOLDER = Path(".models/sightwire-default-2")
 
 
 def starting_folder(folder: Path | None) -> Path:
