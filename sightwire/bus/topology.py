@@ -26,13 +26,16 @@ async def ensure_topology(client: Client, *, replicas: int) -> None:
         ConfigurationError: the server cannot do what is asked of it.
         UnavailableError: it does not answer now, or has too few servers for the replicas; trying again may help.
     """
-    wanted = [stream_configuration(stream, replicas) for stream in STREAMS]
-    wanted += [bucket_configuration(bucket, replicas) for bucket in BUCKETS]
     present = await _configurations(client)
+
+    def replicas_of(name: str) -> int:
+        kept: int = present.get(name, {}).get("num_replicas", 1)
+        return max(replicas, kept)
+
+    wanted = [stream_configuration(stream, replicas_of(stream.name)) for stream in STREAMS]
+    wanted += [bucket_configuration(bucket, replicas_of(f"KV_{bucket.name}")) for bucket in BUCKETS]
     for configuration in wanted:
-        found = present.get(configuration["name"], {})
-        configuration["num_replicas"] = max(replicas, found.get("num_replicas", 1))
-        if not _agrees(found, configuration):
+        if not _agrees(present.get(configuration["name"], {}), configuration):
             await _ensure(client, configuration)
 
 
@@ -92,10 +95,11 @@ async def _configurations(client: Client) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     while True:
         answer = await _request(client, "$JS.API.STREAM.LIST", {"offset": len(found)})
-        page = [stream["config"] for stream in answer.get("streams") or ()]
-        found |= {configuration["name"]: configuration for configuration in page}
-        if not page or len(found) >= answer.get("total", 0):
+        page = {stream["config"]["name"]: stream["config"] for stream in answer.get("streams") or ()}
+        # While some have no leader, a cluster counts more than it tells of.
+        if page.keys() <= found.keys():
             return found
+        found |= page
 
 
 def _agrees(present: dict[str, Any], wanted: dict[str, Any]) -> bool:
