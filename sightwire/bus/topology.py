@@ -97,9 +97,10 @@ async def _configurations(client: Client) -> dict[str, dict[str, Any]]:
         answer = await _request(client, "$JS.API.STREAM.LIST", {"offset": len(found)})
         page = {stream["config"]["name"]: stream["config"] for stream in answer.get("streams") or ()}
         # While some have no leader, a cluster counts more than it tells of.
-        if page.keys() <= found.keys():
-            return found
+        is_last = page.keys() <= found.keys()
         found |= page
+        if is_last or len(found) >= answer.get("total", 0):
+            return found
 
 
 def _agrees(present: dict[str, Any], wanted: dict[str, Any]) -> bool:
