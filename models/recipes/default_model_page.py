@@ -44,7 +44,7 @@ flags few are in the fixed training set, but most are in its sets of flags, by o
 
 ![Queries and their first answers by the model, and by the one before](default.png)
 
-Pictures: Twemoji, © Twitter, Inc. and other contributors, CC BY 4.0; Noto Emoji, © Google, Apache-2.0. Framed and scaled.
+Pictures: Twemoji, © Twitter, Inc. and other contributors, CC BY 4.0; Noto Emoji, © Google, Apache-2.0; framed, scaled.
 """
 
 
