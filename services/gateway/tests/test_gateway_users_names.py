@@ -50,7 +50,7 @@ def test_errors_keep_their_kind(shadow: CollectionRecord) -> None:
     assert caught.value.detail == "an operation of 'photos' runs"
 
 
-@pytest.mark.parametrize("name", ["a--b", "a--", "a---b", new_shadow_name("photos")])
+@pytest.mark.parametrize("name", ["a--b", "a--", "a---b", pytest.param(new_shadow_name("photos"), id="as made")])
 def test_names_of_shadows_are_not_for_users(name: str) -> None:
     with pytest.raises(InvalidInputError, match="two hyphens"):
         check_users_name(name)

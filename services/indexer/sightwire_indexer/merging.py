@@ -61,6 +61,8 @@ class Merger:
         self._safe_version = safe_version
         self._pace = pace or IngestPace()
         self._running: dict[Lane, MergeTask] = {}
+        #: Whether what is wanted was asked for last while items streamed in.
+        self._was_hurried = False
         self._poked = asyncio.Event()
         self._poked.set()
 
@@ -106,13 +108,15 @@ class Merger:
     async def _wait_for_change(self) -> None:
         """Returns when segments changed, or when the stream of items has become quiet."""
         calm_at = self._pace.calm_at(time.monotonic())
+        if calm_at is None and self._was_hurried:
+            return  # It has become quiet since.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None if calm_at is None else max(0.0, calm_at - time.monotonic())):
                 await self._poked.wait()
         self._poked.clear()
 
     def _wanted(self) -> list[MergeTask]:
-        hurry = self._pace.is_hurried(time.monotonic())
+        hurry = self._was_hurried = self._pace.is_hurried(time.monotonic())
         options, running = self.options, list(self._running.values())
         planner = self._writer.merge_planner(
             graph_min_rows=options.graph_min_rows,

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -55,22 +57,57 @@ class MergedIndex:
         self.kinds.append(SegmentReader.open(task.destination).fields["vector"].kind)
 
 
-async def test_what_was_built_in_a_hurry_gets_its_graph_once_it_is_quiet(tmp_path: Path):
-    record = collection_record("stream")
+@asynccontextmanager
+async def merged_index(folder: Path, pace: IngestPace) -> AsyncIterator[MergedIndex]:
+    """An index whose merger runs until the context is left."""
     checkpoint = Checkpoint(sequence=0, stream_created_at=CREATED)
-    blobs = open_blob_store(str(tmp_path / "blobs"))
-    writer = await IndexWriter.open(record, blobs, tmp_path / "cache", new_index_checkpoint=checkpoint)
+    blobs = open_blob_store(str(folder / "blobs"))
+    writer = await IndexWriter.open(
+        collection_record("stream"), blobs, folder / "cache", new_index_checkpoint=checkpoint
+    )
     async with MergeProcesses() as processes:
-        index = MergedIndex(writer, processes, IngestPace(PaceLimits(100, 50, window_seconds=3.0)))
+        index = MergedIndex(writer, processes, pace)
         running = asyncio.create_task(index.merger.run(index.commit_merge))
         try:
-            await index.put(1, 600)
-            await index.put(601, 600)
-            await wait_until(lambda: len(index.kinds) == 2 or running.done(), deadline=60)
+            yield index
         finally:
             await end_tasks(running)
+
+
+async def test_what_was_built_in_a_hurry_gets_its_graph_once_it_is_quiet(tmp_path: Path):
+    async with merged_index(tmp_path, IngestPace(PaceLimits(100, 50, window_seconds=3.0))) as index:
+        await index.put(1, 600)
+        await index.put(601, 600)
+        await wait_until(lambda: len(index.kinds) == 2, deadline=60)
     assert index.kinds == [IndexKind.IVF_SQ, IndexKind.HNSW]
-    assert writer.manifest.items == 1_200
+    assert index.writer.manifest.items == 1_200
+
+
+class QuietUnseen(IngestPace):
+    """Becomes quiet after merges were planned once more in a hurry, and before anybody waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: Indexes that were built so far; the first one is the last in a hurry.
+        self.built: list[IndexKind] = []
+        self._asked_since = 0
+
+    def is_hurried(self, time: float) -> bool:
+        self._asked_since += bool(self.built)
+        return self._asked_since < 2
+
+    def calm_at(self, time: float) -> float | None:
+        return None if self._asked_since else time + 60
+
+
+async def test_graphs_are_built_although_it_became_quiet_between_planning_and_waiting(tmp_path: Path):
+    pace = QuietUnseen()
+    async with merged_index(tmp_path, pace) as index:
+        pace.built = index.kinds
+        await index.put(1, 600)
+        await index.put(601, 600)
+        await wait_until(lambda: len(index.kinds) == 2, deadline=60)
+    assert index.kinds == [IndexKind.IVF_SQ, IndexKind.HNSW]
 
 
 async def test_a_process_that_merges_gives_way():
