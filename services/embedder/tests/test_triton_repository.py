@@ -21,17 +21,17 @@ from sightwire.bundles.spec import TritonModelNames
 from sightwire.v1 import triton_pb2
 
 TENSORS = {
-    "sightwire_default_text_encoder": (
+    "sightwire_default_2_text_encoder": (
         {"input_ids": ("TYPE_INT64", [-1]), "attention_mask": ("TYPE_INT64", [-1])},
         {"text_embeddings": ("TYPE_FP32", [384])},
         64,
     ),
-    "sightwire_default_image_encoder": (
+    "sightwire_default_2_image_encoder": (
         {"images": ("TYPE_FP32", [3, 112, 112])},
         {"image_embeddings": ("TYPE_FP32", [384])},
         128,
     ),
-    "sightwire_default_detector": (
+    "sightwire_default_2_detector": (
         {"images": ("TYPE_UINT8", [-1, -1, 3])},
         {"boxes": ("TYPE_FP32", [-1, 4]), "scores": ("TYPE_FP32", [-1, 80])},
         128,
@@ -82,7 +82,7 @@ def test_each_graph_is_a_model(default_bundle, tmp_path, backend, engine, kind):
 def test_engines_are_built_for_one_input_and_for_the_largest_batch(default_bundle, tmp_path):
     write_repository(default_bundle, tmp_path, ServingOptions(TritonBackend.TENSORRT))
     script = (tmp_path / "build-engines.sh").read_text()
-    assert "--minShapes=images:1x3x128x128 --optShapes=images:32x3x128x128 --maxShapes=images:128x3x128x128" in script
+    assert "--minShapes=images:1x3x112x112 --optShapes=images:32x3x112x112 --maxShapes=images:128x3x112x112" in script
     assert "--maxShapes=input_ids:64x256,attention_mask:64x256" in script
     assert "--minShapes=images:1x32x32x3 --optShapes=images:32x416x416x3 --maxShapes=images:128x416x416x3" in script
     subprocess.run(["sh", "-n", str(tmp_path / "build-engines.sh")], check=True)
@@ -96,7 +96,7 @@ def test_models_of_the_same_bundle_are_replaced_and_others_stay(default_bundle, 
     assert written.models == ("small_7_text_encoder", "small_7_image_encoder")
     assert written.no_ensemble == "the bundle has no detector"
     write_repository(default_bundle, repository, ServingOptions(TritonBackend.PYTHON))
-    assert configuration(repository, "sightwire_default_detector").backend == "python"
+    assert configuration(repository, "sightwire_default_2_detector").backend == "python"
     assert configuration(repository, "small_7_text_encoder").backend == "onnxruntime"
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
@@ -106,7 +106,7 @@ def test_models_of_another_bundle_are_not_overwritten(default_bundle, tmp_path):
     other = dataclasses.replace(
         default_bundle,
         spec=default_bundle.spec.model_copy(
-            update={"version": "3", "triton": TritonModelNames(detector="sightwire_default_detector")}
+            update={"version": "3", "triton": TritonModelNames(detector="sightwire_default_2_detector")}
         ),
     )
     with pytest.raises(ModelRepositoryError, match=r"a model of sightwire-default:2, not of sightwire-default:3"):
@@ -142,7 +142,7 @@ def test_an_encoder_of_small_fixed_batches_has_no_ensemble(default_bundle):
 
 def test_what_the_servers_models_import_is_whole(default_bundle, tmp_path):
     write_repository(default_bundle, tmp_path, ServingOptions(TritonBackend.PYTHON))
-    folder = tmp_path / "sightwire_default_ensemble_objects" / "1"
+    folder = tmp_path / "sightwire_default_2_ensemble_objects" / "1"
     with zipfile.ZipFile(folder / "sightwire.zip") as archive:
         modules = [name.removesuffix(".py").replace("/", ".") for name in archive.namelist() if "__init__" not in name]
     # No folder of this project is on the path of that interpreter.
@@ -163,7 +163,7 @@ def test_the_command(bundle_folder, tmp_path):
     command = [sys.executable, "-m", "sightwire.cli", "models", "triton", str(bundle_folder), "--out", str(tmp_path)]
     done = subprocess.run([*command, "--backend", "python", "--json"], check=True, capture_output=True, text=True)
     answer = json.loads(done.stdout)
-    assert "sightwire_default_ensemble" in answer["models"]
+    assert "sightwire_default_2_ensemble" in answer["models"]
     assert answer["no_ensemble"] is None
-    parameters = configuration(tmp_path, "sightwire_default_detector").parameters
+    parameters = configuration(tmp_path, "sightwire_default_2_detector").parameters
     assert parameters[SHA256_PARAMETER].string_value.startswith("0f59c5607641")

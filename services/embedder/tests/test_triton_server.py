@@ -94,7 +94,7 @@ async def test_the_ensemble_answers_what_the_embedder_does(engine, connection, p
     outputs = ["num_dets", "det_boxes", "det_scores", "det_classes", "global_embeddings", "box_embeddings"]
     for path in sorted(photos.glob("*.jpg")):
         data = path.read_bytes()
-        request = request_of("sightwire_default_ensemble", {"encoded_images": np.frombuffer(data, np.uint8)}, outputs)
+        request = request_of("sightwire_default_2_ensemble", {"encoded_images": np.frombuffer(data, np.uint8)}, outputs)
         answer = outputs_of(await asyncio.to_thread(connection.infer, request), outputs)
         found = dict(zip(outputs, answer, strict=True))
         same = await engine.analyse_picture(data, QUERY)
@@ -109,7 +109,7 @@ async def test_the_ensemble_answers_what_the_embedder_does(engine, connection, p
 
 async def test_bytes_that_are_no_picture(connection):
     request = request_of(
-        "sightwire_default_ensemble", {"encoded_images": np.frombuffer(b"nothing", np.uint8)}, ["num_dets"]
+        "sightwire_default_2_ensemble", {"encoded_images": np.frombuffer(b"nothing", np.uint8)}, ["num_dets"]
     )
     with pytest.raises(RuntimeError, match="are not a picture in a known format"):
         await asyncio.to_thread(connection.infer, request)

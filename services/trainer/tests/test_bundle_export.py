@@ -106,11 +106,11 @@ def test_the_torch_program_answers_for_any_batch(exported, model):
         torch.testing.assert_close(module(images), model.encode_images(images), atol=1e-4, rtol=0)
 
 
-def test_of_the_default_trunk_training_can_go_on(bundle_folder, tmp_path):
-    encoder = bundle_folder / "image-encoder.onnx"
+def test_of_the_detectors_trunk_training_can_go_on(bundle_folder, tmp_path):
+    encoder = Path(__file__).parents[3] / "models" / "starting" / "image-encoder.onnx"
     configuration = tiny_configuration(bundle_folder, init_from=str(encoder), size=64, dimension=384, head_widths=[768])
     model = build_model(configuration.model, seed=0).eval()
-    folder = export_bundle(model, configuration, tmp_path, card=None, quality=[], provenance="the default encoder")
+    folder = export_bundle(model, configuration, tmp_path, card=None, quality=[], provenance="the encoder before")
     again = build_model(configuration.model.model_copy(update={"init_from": folder}), seed=1).eval()
     assert load_bundle(folder).spec.text_encoder == load_bundle(bundle_folder).spec.text_encoder
     images = torch.rand(2, 3, 64, 64)

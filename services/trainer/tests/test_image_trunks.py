@@ -21,11 +21,12 @@ from sightwire_trainer.models.csp_trunk import CspTrunk
 from sightwire_trainer.models.onnx_weights import read_onnx_graph, trunk_convolutions
 from sightwire_trainer.models.vit_trunk import VitTrunk as VisionTransformer
 
+from models.recipes.default_bundle import build_default_bundle
 from sightwire.errors import InvalidInputError
 
 REPOSITORY = Path(__file__).parents[3]
 NANODET = REPOSITORY / "models" / "default" / "source" / "nanodet-m-416.onnx"
-START_ENCODER = REPOSITORY / "models" / "default" / "image-encoder.onnx"
+START_ENCODER = REPOSITORY / "models" / "starting" / "image-encoder.onnx"
 #: The source graph's maps of strides 8, 16 and 32.
 NANODET_STAGES = [f"PartitionedCall/onnx_tf_prefix_Concat_{number}:0" for number in (27, 42, 62)]
 
@@ -77,8 +78,9 @@ def test_model_goes_on_from_the_starting_image_encoder(bundle_folder):
     assert model.parameter_counts() == {"trunk": 3_180_256, "head": 1_477_248, "text": 0}
 
 
-def test_a_bundle_can_be_started_from_by_its_folder(bundle_folder):
-    from_folder = build_model(ModelConfiguration(bundle=bundle_folder, init_from=bundle_folder), seed=0)
+def test_a_bundle_can_be_started_from_by_its_folder(bundle_folder, tmp_path):
+    starting = build_default_bundle(tmp_path, START_ENCODER.parent)
+    from_folder = build_model(ModelConfiguration(bundle=bundle_folder, init_from=starting), seed=0)
     from_file = build_model(ModelConfiguration(bundle=bundle_folder, init_from=START_ENCODER), seed=1)
 
     assert all(
