@@ -65,7 +65,7 @@ def ids(found: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("a cat", "pets/cat 1.jpg"), ("an astronaut in a space suit", "astronaut"), ("tomato soup", "words")],
+    [("a cat", "pets/cat 1.jpg"), ("an astronaut", "astronaut"), ("tomato soup", "words")],
 )
 async def test_items_are_found_by_text(http: httpx.AsyncClient, photos: str, text: str, expected: str):
     assert ids(await search(http, photos, query={"text": text}))[0] == expected
