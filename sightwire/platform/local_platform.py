@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sightwire.platform.data_directory import DataDirectory
 from sightwire.platform.nats_cluster import NatsLaunches
-from sightwire.platform.nats_server import LOOPBACK, NatsLaunch, nats_is_ready
-from sightwire.platform.ports import find_free_port
+from sightwire.platform.nats_server import NatsLaunch, nats_is_ready
+from sightwire.platform.ports import LOOPBACK, find_free_port
 from sightwire.platform.readiness import answers_ready
 from sightwire.platform.s3_server import S3Launch, s3_is_ready
 from sightwire.platform.supervised_process import ProcessSpec

@@ -12,7 +12,6 @@ from typing import Final
 from sightwire.platform.errors import PlatformError
 from sightwire.platform.nats_configuration import ClusterMember, NatsAccess
 from sightwire.platform.nats_server import (
-    LOOPBACK,
     NatsLaunch,
     keep_nats_access,
     nats_access,
@@ -20,7 +19,7 @@ from sightwire.platform.nats_server import (
     read_nats_access,
     write_nats_launch,
 )
-from sightwire.platform.ports import find_free_port, preferred_or_free_port
+from sightwire.platform.ports import LOOPBACK, find_free_port, preferred_or_free_port
 from sightwire.platform.private_files import make_private_directory
 
 #: Copies of each stream at most: more make writing slower, and no stream much safer.

@@ -26,10 +26,9 @@ from nats.js.errors import Error as JetStreamError
 from sightwire.platform.errors import PlatformError
 from sightwire.platform.nats_configuration import ClusterMember, NatsAccess, render_configuration
 from sightwire.platform.parent_death import dying_with_parent
-from sightwire.platform.ports import find_free_port, preferred_or_free_port
+from sightwire.platform.ports import LOOPBACK, find_free_port, preferred_or_free_port
 from sightwire.platform.private_files import make_private_directory, write_private_file
 
-LOOPBACK = "127.0.0.1"
 _START_ATTEMPTS = 3
 _READINESS_POLL_SECONDS = 0.02
 _CONFIGURATION_FILE = "nats-server.conf"

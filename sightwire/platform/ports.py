@@ -11,6 +11,7 @@ from typing import Final
 
 from sightwire.platform.errors import PlatformError
 
+LOOPBACK: Final = "127.0.0.1"
 #: Below the range from which operating systems take the ports of outgoing connections: one of those could hold the port
 #: of a server that is being restarted.
 _CHOICE: Final = range(20_000, 32_000)

@@ -19,10 +19,9 @@ import obstore
 from obstore.store import S3Store
 
 from sightwire.platform.errors import PlatformError
-from sightwire.platform.ports import find_free_port, preferred_or_free_port
+from sightwire.platform.ports import LOOPBACK, find_free_port, preferred_or_free_port
 from sightwire.platform.private_files import make_private_directory, write_private_file
 
-LOOPBACK: Final = "127.0.0.1"
 _PROGRAM: Final = "weed"
 _BUCKET: Final = "sightwire"
 _REGION: Final = "us-east-1"

@@ -9,9 +9,8 @@ import httpx
 
 import sightwire
 from sightwire.platform.errors import PlatformError
-from sightwire.platform.ports import find_free_port
+from sightwire.platform.ports import LOOPBACK, find_free_port
 
-LOOPBACK: Final = "127.0.0.1"
 _PROGRAM: Final = "tritonserver"
 #: Where `make setup-triton` puts it.
 _HOME: Final = ".triton"

@@ -9,6 +9,7 @@ import pytest_asyncio
 from sightwire_gateway.settings import GatewaySettings
 
 from services.gateway.tests.http_gateway import RunningGateway, run_gateway
+from services.orchestrator.tests.orchestrator_world import OrchestratorWorld, orchestrator_world
 from sightwire.contracts.collections import CollectionRecord, CollectionSpec
 from sightwire.platform.nats_server import NatsServer
 
@@ -41,6 +42,15 @@ def user_record() -> CollectionRecord:
 
 
 SettingsFactory = Callable[..., GatewaySettings]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def world(
+    module_nats_server: NatsServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[OrchestratorWorld]:
+    """What it takes to run an orchestrator, for the tests of one module."""
+    async with orchestrator_world(module_nats_server, tmp_path_factory.mktemp("orchestrator")) as world:
+        yield world
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from services.gateway.tests.shadowed import SHADOW_SPACE, ShadowedCollection, ma
 from services.gateway.tests.test_gateway_models import register
 from services.gateway.tests.test_gateway_pipelines import on, submit_endless
 from services.orchestrator.tests.made_bundles import make_bundle
-from services.orchestrator.tests.orchestrator_world import OrchestratorWorld, orchestrator_world
+from services.orchestrator.tests.orchestrator_world import OrchestratorWorld
 from services.orchestrator.tests.sightwire_command import Sightwire as Command
 from sightwire.bus.migrations import Migrations
 from sightwire.client import ApiError, AsyncSightwire, Sightwire
@@ -30,14 +30,6 @@ from tests.plugin.waiting import Eventually
 pytestmark = pytest.mark.timeout(180)
 
 Names = Callable[[str], str]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def world(
-    module_nats_server: NatsServer, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[OrchestratorWorld]:
-    async with orchestrator_world(module_nats_server, tmp_path_factory.mktemp("orchestrator")) as world:
-        yield world
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -11,7 +11,7 @@ from services.gateway.tests.conftest import SettingsFactory
 from services.gateway.tests.http_gateway import RunningGateway, run_gateway
 from services.gateway.tests.test_gateway_pipelines import on
 from services.orchestrator.tests.made_bundles import make_bundle
-from services.orchestrator.tests.orchestrator_world import OrchestratorWorld, orchestrator_world
+from services.orchestrator.tests.orchestrator_world import OrchestratorWorld
 from sightwire.bus.embedders import announce_embedder, withdraw_embedder
 from sightwire.client import ApiError, AsyncSightwire
 from sightwire.contracts.embedding_models import EmbedderAnnouncement
@@ -22,14 +22,6 @@ from sightwire.platform.nats_server import NatsServer
 pytestmark = pytest.mark.timeout(120)
 
 Names = Callable[[str], str]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def world(
-    module_nats_server: NatsServer, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[OrchestratorWorld]:
-    async with orchestrator_world(module_nats_server, tmp_path_factory.mktemp("orchestrator")) as world:
-        yield world
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
