@@ -2,14 +2,14 @@
 # The default model, from nothing: data, a head, three runs that go on from it, their average, and what all are worth.
 # Each step that is done is passed over, and runs go on where they were interrupted: call it again after a stop.
 # Usage: services/trainer/train-default.sh [--set KEY.PATH=VALUE …]      (for every run)
-# Environment: PROCESSES (2; 64 pictures each), SEEDS ("0 1 2"), RUNS (data/default-model), BUNDLES (.models), BIN (.venv/bin)
+# Environment: PROCESSES (2; 64 pictures each), SEEDS ("0 1 2"), RUNS (data/default-model), BUNDLES (data/default-model/bundles), BIN (.venv/bin)
 set -eu
 cd "$(dirname "$0")/../.."
 
 bin=${BIN:-.venv/bin}
 data=data/clipart
 runs=${RUNS:-data/default-model}
-bundles=${BUNDLES:-.models}
+bundles=${BUNDLES:-$runs/bundles}
 seeds=${SEEDS:-0 1 2}
 configuration=services/trainer/configurations/default.yaml
 before=$runs/before/sightwire-default-1
